@@ -8,4 +8,5 @@ require (
 	github.com/klauspost/compress v1.20.3 // indirect
 	golang.org/x/crypto v0.53.0 // indirect
 	golang.org/x/net v0.55.0 // indirect
+	golang.org/x/sys v0.46.0 // indirect
 )

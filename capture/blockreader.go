@@ -1,0 +1,118 @@
+package capture
+
+import "io"
+
+const (
+	// firstBlock is what a file reads at once until it is being read in earnest: enough to see what it is and its first
+	// packets, so that a thousand rotated files can be open for merging.
+	firstBlock = 16 << 10
+	// fullBlock is what a file reads at once from then on: large enough that system calls and the packets that straddle
+	// two blocks cost nothing, small enough to stay in the processor's cache.
+	fullBlock = 256 << 10
+	// maxRecord bounds what has to be in memory at once: the largest packet (maxPacket) with its header and, in pcapng,
+	// its options. A larger record is passed over without being held.
+	maxRecord = 1 << 20
+	// maxEmptyReads bounds how often a reader may return neither bytes nor an error (as bufio does).
+	maxEmptyReads = 100
+)
+
+// blockReader reads a stream in large blocks into one buffer, in which records are parsed in place. A record that straddles
+// the end of a block is moved to the front; one that is larger than the buffer grows it as its bytes arrive, never by what a
+// length field claims. The zero value with r set is ready to use.
+type blockReader struct {
+	r        io.Reader
+	buf      []byte
+	pos, end int   // buf[pos:end] has been read and not been taken
+	base     int64 // offset of buf[0] in the stream
+	err      error // why r gives no more, io.EOF included; what is in buf is still good
+}
+
+// offset is the place of the next byte in the stream.
+func (b *blockReader) offset() int64 { return b.base + int64(b.pos) }
+
+// peek returns the next n bytes, n <= maxRecord, without taking them; fewer when the stream ends before (b.err says why). They
+// are valid until the next call of any method but take.
+func (b *blockReader) peek(n int) []byte {
+	if b.end-b.pos >= n {
+		return b.buf[b.pos : b.pos+n]
+	}
+	return b.fill(n)
+}
+
+// take moves past n bytes that a peek has returned.
+func (b *blockReader) take(n int) { b.pos += n }
+
+// fill reads until n bytes are there or the stream ends.
+func (b *blockReader) fill(n int) []byte {
+	for empty := 0; b.end-b.pos < n && b.err == nil; {
+		b.makeRoom(n)
+		got, err := b.r.Read(b.buf[b.end:])
+		b.end += got
+		b.err = err
+		if empty++; got > 0 {
+			empty = 0
+		} else if empty == maxEmptyReads && err == nil {
+			b.err = io.ErrNoProgress
+		}
+	}
+	return b.buf[b.pos:min(b.end, b.pos+n)]
+}
+
+// makeRoom makes the buffer able to take more bytes: what is left of the last block moves to the front, and a full buffer
+// grows to the double.
+func (b *blockReader) makeRoom(n int) {
+	left := b.end - b.pos
+	if b.end < len(b.buf) && b.pos+n <= len(b.buf) {
+		return
+	}
+	into := b.buf
+	switch {
+	case len(b.buf) == 0:
+		into = make([]byte, firstBlock)
+	case len(b.buf) < fullBlock:
+		into = make([]byte, fullBlock)
+	case left == len(b.buf):
+		into = make([]byte, 2*len(b.buf))
+	}
+	copy(into, b.buf[b.pos:b.end])
+	b.base += int64(b.pos)
+	b.buf, b.pos, b.end = into, 0, left
+}
+
+// skip passes over n bytes of any number without holding them, and reports whether they were there.
+func (b *blockReader) skip(n int64) bool {
+	for {
+		have := min(n, int64(b.end-b.pos))
+		b.pos += int(have)
+		if n -= have; n == 0 {
+			return true
+		}
+		if len(b.peek(1)) == 0 {
+			return false
+		}
+	}
+}
+
+// appendTo appends the next n bytes to dst as they arrive, and reports whether all were there.
+func (b *blockReader) appendTo(dst []byte, n int) ([]byte, bool) {
+	for n > 0 {
+		part := b.peek(1)
+		if len(part) == 0 {
+			return dst, false
+		}
+		part = b.buf[b.pos:min(b.end, b.pos+n)]
+		dst = append(dst, part...)
+		b.pos += len(part)
+		n -= len(part)
+	}
+	return dst, true
+}
+
+// release gives the buffer back. What was read is no longer valid, and nothing can be read any more.
+func (b *blockReader) release() {
+	b.base += int64(b.pos)
+	b.buf, b.pos, b.end = nil, 0, 0
+	if b.err == nil {
+		b.err = io.EOF
+	}
+}
