@@ -1,0 +1,243 @@
+package capture
+
+import (
+	"bytes"
+	"slices"
+)
+
+// Bounds of what one direction holds of bytes that came before their turn. Beyond them the hole is given up.
+const (
+	maxHeldBytes  = 256 << 10 // a handshake's flight many times over; bulk data is held by its numbers only
+	maxHeldPieces = 256       // as many segments as fit into maxHeldBytes on Ethernet, and some
+	spareHeld     = 32        // a longer list is not kept for the next connection
+)
+
+// held is a part that came before its turn.
+type held struct {
+	part         // data is a lent buffer
+	passed bool  // captured, but not stored because the observer had no use for it
+	packet int64 // where it was first seen
+	at     int64
+}
+
+// untilHeld is how many of the next n bytes were not seen before.
+func (l *lane) untilHeld(n int) int {
+	if len(l.s.held) > 0 {
+		n = min(n, int(ahead(l.s.held[0].seq, l.h.next)))
+	}
+	return n
+}
+
+// hold stores what is new of a part ahead of its turn and returns how many bytes that is. Of bytes seen before, the first
+// are kept.
+func (l *lane) hold(p part) (fresh int) {
+	i := len(l.s.held)
+	for i > 0 && ahead(l.s.held[i-1].end(), p.seq) > 0 {
+		i--
+	}
+	for p.length > 0 {
+		n := p.length
+		if i == len(l.s.held) {
+			i = l.insert(i, p)
+			fresh += n
+			break
+		}
+		h := &l.s.held[i]
+		if before := int(ahead(h.seq, p.seq)); before > 0 {
+			n = min(n, before)
+			i = l.insert(i, p.head(n))
+			fresh += n
+		} else {
+			n = min(n, int(ahead(h.end(), p.seq)))
+			l.compare(p.head(n), h.data, h.seq)
+			i++
+		}
+		p = p.tail(n)
+	}
+	if fresh > 0 {
+		l.x.outOfOrder++
+	}
+	for l.s.heldBytes > maxHeldBytes || len(l.s.held) > maxHeldPieces {
+		l.fillHole()
+	}
+	return fresh
+}
+
+// insert puts a part in at place i, without storing what the observer has no use for, and returns the place after it.
+func (l *lane) insert(i int, p part) int {
+	early := int64(ahead(p.seq, l.h.next))
+	skip := int64(p.length)
+	if !l.h.is(halfDone) {
+		skip = min(max(l.out.Skip(l.d)-early, 0), skip)
+	}
+	if n := int(skip); n > 0 && len(p.data) >= n {
+		i = l.insertPassed(i, p.head(n))
+		p = p.tail(n)
+	}
+	if p.length == 0 {
+		return i
+	}
+	if len(p.data) > 0 {
+		p.data = append(l.buffers.take(len(p.data))[:0], p.data...)
+		l.s.heldBytes += len(p.data)
+	}
+	l.s.held = slices.Insert(l.s.held, i, held{part: p, packet: l.packet, at: l.now})
+	return i + 1
+}
+
+// insertPassed notes a part by its numbers, if possible by making a neighbour longer.
+func (l *lane) insertPassed(i int, p part) int {
+	s := l.s
+	if i > 0 && s.held[i-1].passed && s.held[i-1].end() == p.seq {
+		s.held[i-1].length += p.length
+		if i < len(s.held) && s.held[i].passed && s.held[i].seq == s.held[i-1].end() {
+			s.held[i-1].length += s.held[i].length
+			s.held = slices.Delete(s.held, i, i+1)
+		}
+		return i
+	}
+	if i < len(s.held) && s.held[i].passed && s.held[i].seq == p.end() {
+		s.held[i].seq = p.seq
+		s.held[i].length += p.length
+		return i + 1
+	}
+	p.data = nil
+	s.held = slices.Insert(s.held, i, held{part: p, passed: true, packet: l.packet, at: l.now})
+	return i + 1
+}
+
+// drain delivers what is held and is now in order. p is the rest of the segment that closed the hole: what it repeats of held
+// bytes is compared and dropped.
+func (l *lane) drain(p part) part {
+	for len(l.s.held) > 0 && l.s.held[0].seq == l.h.next {
+		h := l.s.held[0]
+		l.s.held = slices.Delete(l.s.held, 0, 1)
+		l.s.heldBytes -= len(h.data)
+		if n := min(p.length, h.length); n > 0 {
+			l.compare(p.head(n), h.data, h.seq)
+			p = p.tail(n)
+		}
+		if h.passed {
+			l.deliverPassed(&h)
+		} else {
+			l.deliver(h.part, h.packet, h.at)
+		}
+		l.buffers.give(h.data)
+	}
+	return p
+}
+
+// deliverPassed delivers bytes that were not stored. If the observer wants them after all, they are lost.
+func (l *lane) deliverPassed(h *held) {
+	l.s.keptEnded = true
+	if l.h.is(halfDone) {
+		l.h.next += uint32(h.length)
+		l.h.passed += int64(h.length)
+		return
+	}
+	n := int(min(l.out.Skip(l.d), int64(h.length)))
+	if n > 0 {
+		l.s.waited = 0
+		l.h.next += uint32(n)
+		t := moment(h.at)
+		l.out.Packet(h.packet)
+		l.tellLateStart(t)
+		l.out.Pass(l.d, t, int64(n))
+	}
+	if n < h.length {
+		l.gap(h.length - n)
+	}
+}
+
+// fillHole gives up what is missing before the first held part, or else before the FIN.
+func (l *lane) fillHole() {
+	if len(l.s.held) > 0 {
+		l.gap(int(ahead(l.s.held[0].seq, l.h.next)))
+		l.drain(part{})
+		return
+	}
+	if l.h.is(halfFIN) {
+		if n := ahead(l.h.fin, l.h.next); n > 0 {
+			l.gap(int(n))
+		}
+	}
+}
+
+// skipTo gives up all that is missing before seq.
+func (l *lane) skipTo(seq uint32) {
+	for len(l.s.held) > 0 && ahead(l.s.held[0].seq, seq) < 0 {
+		l.fillHole()
+	}
+	if n := ahead(seq, l.h.next); n > 0 {
+		l.gap(int(n))
+		l.drain(part{})
+	}
+}
+
+// keep stores delivered bytes of the stream's beginning for comparison with later copies.
+func (l *lane) keep(p part) {
+	if l.s.keptEnded {
+		return
+	}
+	n := min(len(p.data), keptForComparison-len(l.s.kept))
+	l.s.keptEnded = n < p.length
+	if need := len(l.s.kept) + n; need > cap(l.s.kept) {
+		if l.buffers.full(need) {
+			l.s.keptEnded = true
+			l.stats.Uncompared++
+			return
+		}
+		larger := l.buffers.take(need)[:len(l.s.kept)]
+		copy(larger, l.s.kept)
+		l.buffers.give(l.s.kept)
+		l.s.kept = larger
+	}
+	l.s.kept = append(l.s.kept, p.data[:n]...)
+}
+
+func (l *lane) stopKeeping() {
+	l.buffers.give(l.s.kept)
+	l.s.kept, l.s.keptEnded = nil, true
+}
+
+// compare counts the bytes of a repeated part that differ from the first copy, of which known begins at base.
+func (l *lane) compare(p part, known []byte, base uint32) {
+	if len(known) == 0 {
+		return
+	}
+	off := int(ahead(p.seq, base))
+	again := p.data
+	if off < 0 {
+		again, off = again[min(-off, len(again)):], 0
+	}
+	if off >= len(known) {
+		return
+	}
+	known = known[off:]
+	n := min(len(again), len(known))
+	if bytes.Equal(again[:n], known[:n]) {
+		return
+	}
+	if l.x.conflictPacket == 0 {
+		l.x.conflictPacket = l.packet
+	}
+	for i := range n {
+		if again[i] != known[i] {
+			l.x.conflicting++
+		}
+	}
+}
+
+// empty gives the buffers back and makes the store ready for another stream.
+func (s *store) empty(b *buffers) {
+	for i := range s.held {
+		b.give(s.held[i].data)
+	}
+	b.give(s.kept)
+	clear(s.held)
+	spare := s.held[:0]
+	if cap(spare) > spareHeld {
+		spare = nil
+	}
+	*s = store{held: spare}
+}

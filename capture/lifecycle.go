@@ -1,0 +1,229 @@
+package capture
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/etcdtap/etcdtap/analysis"
+)
+
+const (
+	// lingerTime is how long a finished connection waits for trailing packets: last acknowledgements, repeated FINs, RSTs.
+	// It is in nanoseconds of capture time and longer than the first retransmission time-outs (RFC 6298: one second).
+	lingerTime = int64(2 * time.Second)
+	// maxLingering bounds how many do: at ten thousand connections a second still four tenths of a second each.
+	maxLingering = 4096
+	// touchShift is the granularity, as a power of two of nanoseconds (4.3 s), in which the active list is kept in order.
+	touchShift = 32
+	// maxSpareAttachments is how many are kept for use again: as many handshakes as go on at one time on a busy server.
+	maxSpareAttachments = 1024
+)
+
+// begin makes the connection that a segment belongs to.
+func (t *Tracker) begin(tag uint32, s *Segment) (uint32, analysis.Direction) {
+	if t.active.length >= t.options.MaxConnections {
+		t.stats.Evicted++
+		t.giveUp(t.active.head, analysis.CloseEvicted)
+	}
+	i := t.table.add(tag)
+	c := t.table.at(i)
+	d, known := t.begins(s)
+	c.flags = known
+	c.ends[d] = endpoint{s.Src, s.SrcPort}
+	c.ends[d^1] = endpoint{s.Dst, s.DstPort}
+	c.first, c.start, c.seen = t.packet, t.now, t.now
+	t.active.push(&t.table, i)
+	t.stats.Connections++
+	t.stats.PeakConnections = max(t.stats.PeakConnections, t.active.length+t.lingering.length)
+	return i, d
+}
+
+// touch notes that a connection is alive. The list of active ones is put in order only every few seconds for each: that is
+// near enough to know who was silent longest, and spares most packets two cache misses.
+func (t *Tracker) touch(i uint32, c *connection) {
+	c.last = t.packet
+	if (t.now^c.seen)>>touchShift != 0 && c.flags&connFinished == 0 && t.active.tail != i {
+		t.active.remove(&t.table, i)
+		t.active.push(&t.table, i)
+	}
+	c.seen = t.now
+}
+
+// Advance lets capture time pass without a packet, for sources that wait. ns is since the Unix epoch.
+func (t *Tracker) Advance(ns int64) {
+	t.now = ns
+	t.expire()
+}
+
+// expire gives up what was silent too long and hands over what has lingered. Time that runs backwards by as much counts as
+// passed: a single wrong time stamp must not keep connections for ever.
+func (t *Tracker) expire() {
+	for i := t.active.head; i != 0; i = t.active.head {
+		if c := t.table.at(i); distance(t.now, c.seen) < int64(t.options.IdleTimeout) {
+			break
+		}
+		t.stats.Idle++
+		t.giveUp(i, analysis.CloseIdle)
+	}
+	for i := t.lingering.head; i != 0; i = t.lingering.head {
+		c := t.table.at(i)
+		if t.lingering.length <= maxLingering && c.gave == analysis.CloseNone &&
+			distance(t.now, max(c.half[0].closeAt, c.half[1].closeAt)) < lingerTime {
+			break
+		}
+		t.handOver(i)
+	}
+}
+
+func distance(a, b int64) int64 {
+	if a < b {
+		return b - a
+	}
+	return a - b
+}
+
+// finish puts a connection that closed itself among those that linger.
+func (t *Tracker) finish(i uint32) {
+	t.active.remove(&t.table, i)
+	t.table.at(i).flags |= connFinished
+	t.lingering.push(&t.table, i)
+}
+
+// giveUp ends an unfinished connection from our side. It is handed over in its turn, and found no more.
+func (t *Tracker) giveUp(i uint32, why analysis.CloseKind) {
+	c := t.table.at(i)
+	c.gave = why
+	c.flags |= connDetached
+	t.table.detach(i)
+	t.finish(i)
+}
+
+// replace makes room for a new connection between the same endpoints.
+func (t *Tracker) replace(i uint32) {
+	t.stats.Replaced++
+	c := t.table.at(i)
+	if c.flags&connFinished == 0 {
+		t.giveUp(i, analysis.CloseIdle)
+		return
+	}
+	c.flags |= connDetached
+	t.table.detach(i)
+}
+
+// Flush finishes all connections, because the capture has ended: those that are finished in their order, then the others in the
+// order of their first packets.
+func (t *Tracker) Flush() {
+	for t.lingering.head != 0 {
+		t.handOver(t.lingering.head)
+	}
+	open := make([]uint32, 0, t.active.length)
+	for i := t.active.head; i != 0; i = t.table.at(i).next {
+		open = append(open, i)
+	}
+	slices.SortFunc(open, func(a, b uint32) int { return cmp.Compare(t.table.at(a).first, t.table.at(b).first) })
+	for _, i := range open {
+		t.giveUp(i, analysis.CloseEnd)
+		t.handOver(i)
+	}
+}
+
+// handOver gives a finished connection's facts to the sink and forgets it.
+func (t *Tracker) handOver(i uint32) {
+	c := t.table.at(i)
+	t.lingering.remove(&t.table, i)
+	if c.flags&connDetached == 0 {
+		t.table.detach(i)
+	}
+	x := t.scratch
+	if c.stream != 0 {
+		x = t.attachments[c.stream]
+	} else {
+		t.prepare(x, c)
+	}
+	t.conclude(c, x)
+	t.sink(x.conn.Facts())
+	if c.stream != 0 {
+		t.unattach(c)
+	}
+	t.table.release(i)
+}
+
+// conclude tells the observer what is left to tell of both streams and of the transport.
+func (t *Tracker) conclude(c *connection, x *attachment) {
+	packet, now := t.packet, t.now
+	t.packet, t.now = c.last, c.seen // what is missing is missed as of the last packet
+	first := analysis.FromClient
+	if c.half[1].closed != analysis.CloseNone && c.half[1].closePacket < c.half[0].closePacket {
+		first = analysis.FromServer
+	}
+	for _, d := range [...]analysis.Direction{first, first.Other()} {
+		l := lane{reassembler: &t.reassembler, out: x.conn, d: d, h: &c.half[d], x: x, s: &x.store[d]}
+		l.settle()
+	}
+	if c.gave != analysis.CloseNone {
+		x.conn.Packet(c.last)
+		x.conn.Close(analysis.FromClient, moment(c.seen), c.gave)
+	}
+	t.packet, t.now = packet, now
+	x.conn.SetTCP(analysis.TCPFacts{
+		FirstPacket:    c.first,
+		LastPacket:     c.last,
+		Packets:        [2]int64{c.half[0].packets, c.half[1].packets},
+		SYN:            c.flags&connSYN != 0,
+		SYNACK:         c.flags&connSYNACK != 0,
+		Established:    c.flags&connEstablished != 0,
+		Refused:        c.flags&connRefused != 0,
+		Retransmitted:  x.retransmitted,
+		Conflicting:    x.conflicting,
+		ConflictPacket: x.conflictPacket,
+		OutOfOrder:     x.outOfOrder,
+		Truncated:      x.truncated,
+		Evicted:        c.gave == analysis.CloseEvicted,
+	}, c.flags&connRolesKnown == 0, moment(c.seen))
+}
+
+// attach gives a connection an observer, at its first data.
+func (t *Tracker) attach(c *connection) {
+	if n := len(t.vacant); n > 0 {
+		c.stream = t.vacant[n-1]
+		t.vacant = t.vacant[:n-1]
+	} else {
+		c.stream = uint32(len(t.attachments))
+		t.attachments = append(t.attachments, nil)
+	}
+	x := t.newAttachment()
+	t.attachments[c.stream] = x
+	t.prepare(x, c)
+}
+
+// unattach takes a finished connection's observer back.
+func (t *Tracker) unattach(c *connection) {
+	x := t.attachments[c.stream]
+	for d := range x.store {
+		x.store[d].empty(&t.buffers)
+	}
+	if len(t.spare) < maxSpareAttachments {
+		t.spare = append(t.spare, x)
+	}
+	t.attachments[c.stream] = nil
+	t.vacant = append(t.vacant, c.stream)
+	c.stream = 0
+}
+
+func (t *Tracker) newAttachment() *attachment {
+	if n := len(t.spare); n > 0 {
+		x := t.spare[n-1]
+		t.spare = t.spare[:n-1]
+		return x
+	}
+	x := &attachment{conn: new(analysis.Conn)}
+	x.conn.Share(t.cache)
+	return x
+}
+
+// prepare makes an attachment ready for a connection.
+func (t *Tracker) prepare(x *attachment, c *connection) {
+	x.conn.Reset(addrPort(c.ends[0].addr, c.ends[0].port), addrPort(c.ends[1].addr, c.ends[1].port), moment(c.start))
+	*x = attachment{conn: x.conn, store: [2]store{{held: x.store[0].held[:0]}, {held: x.store[1].held[:0]}}}
+}

@@ -1,0 +1,121 @@
+package capture
+
+import "github.com/etcdtap/etcdtap/analysis"
+
+// begins says who sends a connection's first segment, and how that is known: connRolesKnown, connRolesPort, or 0 when it is
+// a guess that the first data may correct.
+func (t *Tracker) begins(s *Segment) (d analysis.Direction, known uint16) {
+	switch {
+	case s.Flags&(flagSYN|flagACK|flagRST) == flagSYN:
+		return analysis.FromClient, connRolesKnown
+	case s.Flags&(flagSYN|flagACK|flagRST) == flagSYN|flagACK:
+		return analysis.FromServer, connRolesKnown
+	}
+	src, dst := t.options.ServerPorts(s.SrcPort), t.options.ServerPorts(s.DstPort)
+	switch {
+	case src && !dst:
+		return analysis.FromServer, connRolesPort
+	case dst && !src:
+		return analysis.FromClient, connRolesPort
+	case s.SrcPort < s.DstPort:
+		return analysis.FromServer, 0
+	}
+	return analysis.FromClient, 0
+}
+
+// judgeRoles looks at the first data for who is who, when nothing better is known. It returns d as it is from now on.
+func (c *connection) judgeRoles(d analysis.Direction, payload []byte) analysis.Direction {
+	if c.flags&(connRolesKnown|connRolesPort) != 0 {
+		return d
+	}
+	if speaker, ok := analysis.Speaker(payload); ok && speaker != d {
+		c.swap()
+		return speaker
+	}
+	return d
+}
+
+// swap makes the client the server. Only a connection without data can be turned round.
+func (c *connection) swap() {
+	c.ends[0], c.ends[1] = c.ends[1], c.ends[0]
+	c.half[0], c.half[1] = c.half[1], c.half[0]
+}
+
+// synchronize takes a segment with SYN that belongs to this connection, and returns d as it is from now on.
+func (c *connection) synchronize(d analysis.Direction, s *Segment) analysis.Direction {
+	sender := analysis.FromClient
+	if s.Flags&flagACK != 0 {
+		sender = analysis.FromServer
+	}
+	if c.flags&connRolesKnown == 0 {
+		if d != sender && c.stream == 0 {
+			c.swap()
+			d = sender
+		}
+		if d == sender {
+			c.flags |= connRolesKnown
+		}
+	}
+	h, o := &c.half[d], &c.half[d^1]
+	if h.flags&(halfStartKnown|halfData|halfFIN) == 0 {
+		h.start, h.next = s.Seq+1, s.Seq+1
+		h.flags |= halfStarted
+	}
+	if h.start == s.Seq+1 {
+		h.flags |= halfStartKnown
+	}
+	if s.Flags&flagACK == 0 {
+		c.flags |= connSYN
+		return d
+	}
+	c.flags |= connSYNACK
+	if o.flags&(halfStartKnown|halfSeen) == 0 { // only this side is in the capture, or came first
+		o.start, o.next = s.Ack, s.Ack
+		o.flags |= halfStarted | halfStartKnown
+	}
+	return d
+}
+
+// replacedBy reports whether a segment with SYN begins a new connection between the same endpoints.
+func (c *connection) replacedBy(d analysis.Direction, s *Segment) bool {
+	h, o := &c.half[d], &c.half[d^1]
+	if s.Flags&flagACK != 0 {
+		// The SYN may be missing from the capture. One number that fits is enough: SYN cookies change the other one.
+		if h.is(halfStarted) && s.Seq+1 == h.start {
+			return false
+		}
+		if o.is(halfStartKnown) {
+			return ahead(s.Ack, o.start) < 0 || ahead(s.Ack, o.next) > 0
+		}
+		return h.flags&(halfData|halfFIN|halfStartKnown) != 0 || c.closed()
+	}
+	if h.is(halfStarted) && h.flags&(halfStartKnown|halfSeen) != 0 {
+		return s.Seq+1 != h.start
+	}
+	// Nothing of this side was seen. Both may open at once (RFC 9293, Section 3.5), or the capture misses this side.
+	return o.flags&(halfData|halfFIN) != 0 || c.closed()
+}
+
+// closed reports whether the connection has come to its end.
+func (c *connection) closed() bool {
+	return c.flags&connReset != 0 || c.half[0].closed != analysis.CloseNone && c.half[1].closed != analysis.CloseNone
+}
+
+// heeds reports whether a RST can be meant for this connection.
+func (c *connection) heeds(d analysis.Direction, s *Segment) bool {
+	h, o := &c.half[d], &c.half[d^1]
+	near := func(seq uint32) bool {
+		n := ahead(s.Seq, seq)
+		return n >= -resetTolerance && n <= resetTolerance
+	}
+	switch {
+	case h.is(halfStarted) && near(h.next), h.is(halfAcked) && near(h.acked):
+		return true
+	case h.is(halfSeen):
+		return false
+	case !o.is(halfStarted):
+		return true
+	}
+	// An answer to a SYN, or to one side of which alone there is a capture: it must acknowledge what was sent.
+	return s.Flags&flagACK != 0 && ahead(s.Ack, o.start) >= 0 && ahead(s.Ack, o.next) <= 1
+}

@@ -1,0 +1,372 @@
+package capture
+
+import (
+	"math"
+	"time"
+
+	"github.com/etcdtap/etcdtap/analysis"
+)
+
+// Bounds of putting one direction in order.
+const (
+	// plausibleAhead is how far beyond what is known a sequence number may be: two and a half of Linux's largest receive
+	// buffers (tcp_rmem[2], 6 MiB). One segment beyond it is taken for an error or a forgery; when the next one goes on from
+	// there, so much was lost.
+	plausibleAhead = 16 << 20
+	// plausibleJump is what even a loss that two segments agree on may be: past a quarter of the number space nobody can
+	// tell ahead from behind.
+	plausibleJump = 1 << 30
+	// resetTolerance is how far from the expected number a RST may be and still count: Linux's largest receive buffer.
+	// A receiver is stricter (RFC 5961, Section 3.2), but the capture may have missed what it has not.
+	resetTolerance = 6 << 20
+	// keptForComparison is how much of a stream's beginning is kept after delivery, to be compared with retransmissions:
+	// a TLS handshake's flight with its certificates.
+	keptForComparison = 16 << 10
+	// holePackets and holeTime are how long a hole is waited for after the receiver has acknowledged it, in packets of the
+	// connection and in nanoseconds: what the receiver has, the capture will hardly see again.
+	holePackets = 32
+	holeTime    = int64(time.Second)
+)
+
+// half is one direction of a connection, as far as numbers go. Sequence numbers are compared in the manner of RFC 1982.
+type half struct {
+	start       uint32 // of the first byte; valid iff halfStarted
+	next        uint32 // of the next byte in order; valid iff halfStarted
+	acked       uint32 // the highest acknowledged by the other side; valid iff halfAcked
+	fin         uint32 // of the FIN; valid iff halfFIN
+	packets     int64
+	passed      int64 // bytes since halfDone that are not told yet
+	closePacket int64 // of the FIN or RST; valid iff closed != CloseNone
+	closeAt     int64 // its time
+	flags       uint16
+	closed      analysis.CloseKind // CloseFIN or CloseRST as soon as seen
+}
+
+// Flags of a half.
+const (
+	halfSeen       = 1 << iota // a segment of it was seen
+	halfStarted                // start and next are valid
+	halfStartKnown             // start is really the first byte's: from a SYN, or the acknowledgement in a SYN-ACK
+	halfAcked                  // acked is valid
+	halfData                   // bytes were seen, in order or not
+	halfFIN                    // fin is valid
+	halfWaiting                // there is a hole: something is held, or the FIN is beyond what was seen
+	halfDone                   // the observer wants no more of it
+	halfLateStart              // the observer was told that the start was missed
+	halfToldClose              // the observer was told of the close
+)
+
+func (h *half) is(flags uint16) bool { return h.flags&flags == flags }
+
+// ahead is how far a lies after b; negative when it lies before.
+func ahead(a, b uint32) int32 { return int32(a - b) }
+
+// observer is what a stream is told to: an *analysis.Conn, and in tests a recorder.
+type observer interface {
+	Packet(n int64)
+	Data(d analysis.Direction, at time.Time, p []byte)
+	Gap(d analysis.Direction, at time.Time, n int64)
+	Close(d analysis.Direction, at time.Time, how analysis.CloseKind)
+	Skip(d analysis.Direction) int64
+	Pass(d analysis.Direction, at time.Time, n int64)
+}
+
+// attachment is what a connection has besides its place in the slab once data has come.
+type attachment struct {
+	conn           *analysis.Conn
+	retransmitted  int64
+	conflicting    int64
+	conflictPacket int64
+	outOfOrder     int64
+	truncated      int64
+	store          [2]store // by Direction
+}
+
+// store holds a direction's bytes: those that came before their turn, and the first delivered ones.
+type store struct {
+	held      []held // ordered, apart from each other
+	heldBytes int    // stored in held
+	kept      []byte // the stream's first bytes, as long as nothing of them was missing
+	keptEnded bool   // no more is kept
+	jump      uint32 // end of a segment that was implausibly far ahead; valid iff jumped
+	jumped    bool
+	waited    int32 // packets since the hole was acknowledged; 0 while it is not
+	waitedAt  int64 // time of the first of them
+}
+
+// part is a part of a segment: length bytes of a stream from seq on, of which data was captured.
+type part struct {
+	seq    uint32
+	length int
+	data   []byte // at most length
+}
+
+func (p part) end() uint32 { return p.seq + uint32(p.length) }
+
+// head is the part's first n bytes, tail is what follows them.
+func (p part) head(n int) part { return part{p.seq, n, p.data[:min(n, len(p.data))]} }
+func (p part) tail(n int) part {
+	return part{p.seq + uint32(n), p.length - n, p.data[min(n, len(p.data)):]}
+}
+
+// reassembler puts streams in order. One serves all connections of a tracker; between packets it holds only buffers.
+type reassembler struct {
+	buffers buffers
+	packet  int64 // the current packet
+	now     int64 // its time
+	stats   *TrackerStats
+}
+
+// lane is one direction of one connection, for the time of a call.
+type lane struct {
+	*reassembler
+	out observer
+	d   analysis.Direction
+	h   *half
+	x   *attachment
+	s   *store
+}
+
+// moment gives a time in nanoseconds its wide form.
+func moment(ns int64) time.Time { return time.Unix(0, ns).UTC() }
+
+// arrive takes a segment's payload: in order, early, late, or all of that.
+func (l *lane) arrive(p part) {
+	if l.h.flags&(halfStartKnown|halfData) == 0 {
+		l.h.start, l.h.next = p.seq, p.seq
+		l.h.flags |= halfStarted
+	}
+	if p = l.plausible(p); p.length == 0 {
+		return
+	}
+	l.h.flags |= halfData
+	fresh := 0
+	for p.length > 0 {
+		early := int(ahead(p.seq, l.h.next))
+		switch {
+		case early < 0:
+			n := min(-early, p.length)
+			l.compare(p.head(n), l.s.kept, l.h.start)
+			p = p.tail(n)
+		case early > 0 && l.buffers.full(p.length):
+			l.skipTo(p.seq)
+		case early > 0:
+			fresh += l.hold(p)
+			p.length = 0
+		default:
+			n := l.untilHeld(p.length)
+			l.deliver(p.head(n), l.packet, l.now)
+			fresh += n
+			p = l.drain(p.tail(n))
+		}
+	}
+	if fresh == 0 {
+		l.x.retransmitted++
+	}
+	l.update()
+}
+
+// plausible returns what of a segment may be taken for part of the stream; its length is 0 when that is nothing.
+func (l *lane) plausible(p part) part {
+	h := l.h
+	if h.closed == analysis.CloseRST || h.is(halfFIN) && ahead(p.seq, h.fin) >= 0 {
+		l.stats.AfterClose++
+		return part{}
+	}
+	if p.length == 1 && p.seq == h.next-1 {
+		l.stats.KeepAlives++ // RFC 9293, Section 3.8.4: the byte may be garbage
+		return part{}
+	}
+	if h.is(halfFIN) && ahead(p.end(), h.fin) > 0 {
+		p = p.head(max(0, int(ahead(h.fin, p.seq))))
+	}
+	early := ahead(p.seq, h.next)
+	if early < -plausibleJump {
+		l.stats.Implausible++
+		return part{}
+	}
+	if early <= plausibleAhead || h.is(halfAcked) && ahead(p.seq, h.acked) <= plausibleAhead {
+		return p
+	}
+	l.stats.Implausible++
+	if on := ahead(p.seq, l.s.jump); l.s.jumped && on >= 0 && on <= plausibleAhead && early <= plausibleJump {
+		l.s.jumped = false
+		l.skipTo(p.seq)
+		return p
+	}
+	l.s.jump, l.s.jumped = p.end(), true
+	return part{}
+}
+
+// deliver tells the observer the next bytes in order, and when and where they were seen.
+func (l *lane) deliver(p part, packet, at int64) {
+	if p.length == 0 {
+		return
+	}
+	l.s.waited = 0
+	l.h.next += uint32(p.length)
+	lost := int64(p.length - len(p.data))
+	if l.h.is(halfDone) {
+		l.h.passed += int64(len(p.data))
+		if lost > 0 {
+			l.out.Packet(packet)
+			l.out.Gap(l.d, moment(at), lost)
+		}
+		return
+	}
+	t := moment(at)
+	l.out.Packet(packet)
+	l.tellLateStart(t)
+	l.keep(p)
+	if skip := int(min(l.out.Skip(l.d), int64(p.length))); skip > 0 {
+		l.pass(p.head(skip), t)
+		p = p.tail(skip)
+	}
+	if len(p.data) > 0 {
+		l.out.Data(l.d, t, p.data)
+	}
+	if lost := p.length - len(p.data); lost > 0 {
+		l.out.Gap(l.d, t, int64(lost))
+	}
+	l.noteDone()
+}
+
+// pass tells of bytes that the observer has no use for. Those that were not captured count as lost all the same.
+func (l *lane) pass(p part, t time.Time) {
+	if n := len(p.data); n > 0 {
+		l.out.Pass(l.d, t, int64(n))
+	}
+	if lost := p.length - len(p.data); lost > 0 {
+		l.out.Gap(l.d, t, int64(lost))
+	}
+}
+
+// noteDone gives the buffers back as soon as the observer wants no more.
+func (l *lane) noteDone() {
+	if l.out.Skip(l.d) == math.MaxInt64 {
+		l.h.flags |= halfDone
+		l.stopKeeping()
+	}
+}
+
+// gap tells the observer of n lost bytes.
+func (l *lane) gap(n int) {
+	l.s.waited = 0
+	l.s.keptEnded = true
+	l.h.next += uint32(n)
+	l.out.Packet(l.packet)
+	t := moment(l.now)
+	l.tellLateStart(t)
+	l.out.Gap(l.d, t, int64(n))
+	if !l.h.is(halfDone) {
+		l.noteDone()
+	}
+}
+
+func (l *lane) tellLateStart(t time.Time) {
+	if l.h.flags&(halfStartKnown|halfLateStart) == 0 {
+		l.h.flags |= halfLateStart
+		l.out.Gap(l.d, t, -1)
+	}
+}
+
+// end takes the FIN that stands at seq.
+func (h *half) end(seq uint32, packet, at int64) (plausible bool) {
+	if h.closed != analysis.CloseNone {
+		return true
+	}
+	if late := ahead(h.next, seq); late > 0 || late < -plausibleAhead && !(h.is(halfAcked) && ahead(seq, h.acked) <= plausibleAhead) {
+		return false
+	}
+	h.fin = seq
+	h.flags |= halfFIN
+	h.closed, h.closePacket, h.closeAt = analysis.CloseFIN, packet, at
+	return true
+}
+
+// acknowledge takes an acknowledgement by the other side.
+func (h *half) acknowledge(ack uint32) (plausible bool) {
+	if !h.is(halfAcked) {
+		if !h.is(halfStarted) {
+			h.start, h.next = ack, ack
+		} else if d := ahead(ack, h.next); d > plausibleAhead || d < -plausibleJump {
+			return false
+		}
+		h.acked = ack
+		h.flags |= halfAcked | halfStarted
+		return true
+	}
+	d := ahead(ack, h.acked)
+	if d <= 0 {
+		return d >= -plausibleJump
+	}
+	if d > plausibleAhead && ahead(ack, h.next) > plausibleAhead {
+		return false
+	}
+	h.acked = ack
+	return true
+}
+
+// update notes whether there is a hole, and tells of the FIN when all before it was told.
+func (l *lane) update() {
+	h := l.h
+	l.h.flags &^= halfWaiting
+	if len(l.s.held) > 0 || h.is(halfFIN) && ahead(h.fin, h.next) > 0 {
+		l.h.flags |= halfWaiting
+		return
+	}
+	if h.closed == analysis.CloseFIN {
+		l.tellClose()
+	}
+}
+
+func (l *lane) tellClose() {
+	if l.h.closed != analysis.CloseNone && !l.h.is(halfToldClose) {
+		l.h.flags |= halfToldClose
+		l.out.Packet(l.h.closePacket)
+		l.out.Close(l.d, moment(l.h.closeAt), l.h.closed)
+	}
+}
+
+// wait counts the packets since the other side acknowledged what is missing here, and gives it up when they are enough.
+func (l *lane) wait() {
+	if !l.h.is(halfAcked) || ahead(l.h.acked, l.h.next) <= 0 {
+		l.s.waited = 0
+		return
+	}
+	if l.s.waited == 0 {
+		l.s.waitedAt = l.now
+	}
+	l.s.waited++
+	if l.s.waited > holePackets || l.now-l.s.waitedAt >= holeTime {
+		l.fillHole()
+		l.update()
+	}
+}
+
+// settle tells all that there is to tell: what is held, what is known to be missing, what was passed over, and how the
+// stream was closed.
+func (l *lane) settle() {
+	for len(l.s.held) > 0 {
+		l.fillHole()
+	}
+	h := l.h
+	if h.is(halfFIN) {
+		l.fillHole()
+	} else if h.is(halfAcked) {
+		if n := ahead(h.acked, h.next); n > 0 {
+			l.gap(int(n))
+		}
+	}
+	if h.is(halfStarted) {
+		l.tellLateStart(moment(l.now))
+	}
+	if h.passed > 0 {
+		l.out.Packet(l.packet)
+		l.out.Pass(l.d, moment(l.now), h.passed)
+		h.passed = 0
+	}
+	l.stopKeeping()
+	h.flags &^= halfWaiting
+	l.tellClose()
+}

@@ -1,0 +1,215 @@
+package capture
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"math/rand/v2"
+
+	"github.com/etcdtap/etcdtap/analysis"
+)
+
+// slabSize is how many connections are made at once: 200 KiB, so that a small capture stays small and a million connections
+// are a thousand allocations.
+const slabSize = 1024
+
+// minSlots is the table's first size; it doubles when three quarters are used.
+const minSlots = 1024
+
+// connection is the state of one connection in the table. It holds no pointers, so the collector never looks at a slab, and it
+// is all that a connection costs until its first data byte comes.
+type connection struct {
+	ends       [2]endpoint // by Direction
+	tag        uint32      // of the ends; finds the slot again
+	first      int64       // packet number
+	last       int64       // packet number
+	start      int64       // time of the first packet
+	seen       int64       // time of the last packet
+	prev, next uint32      // neighbours in the list that it is in: active, lingering or (next only) free
+	stream     uint32      // index of the attachment; 0 until the first data byte
+	flags      uint16
+	gave       analysis.CloseKind // why we gave up; CloseNone when the connection closed itself
+	half       [2]half            // by Direction
+}
+
+// Flags of a connection.
+const (
+	connSYN         = 1 << iota // a SYN was seen
+	connSYNACK                  // a SYN-ACK was seen
+	connEstablished             // something showed that the handshake was completed
+	connRefused                 // the SYN was answered by a RST
+	connRolesKnown              // by SYN or SYN-ACK
+	connRolesPort               // guessed by server port: first bytes do not change it
+	connFinished                // in the lingering list
+	connDetached                // no longer in the table
+	connReset                   // a RST was heeded
+)
+
+// endpoint is an address and a port, as the table compares them.
+type endpoint struct {
+	addr Address
+	port uint16
+}
+
+// table finds connections by their two endpoints, whichever of them sent. Slots are small and hold no pointers; connections
+// live in slabs and never move. Index 0 means none.
+type table struct {
+	slots []slot // open addressing with linear probing; the length is a power of two
+	used  int
+	seed  [3]uint64 // keeps senders from choosing addresses that collide
+	slabs [][]connection
+	made  uint32 // indexes handed out so far, with 0, which is never used
+	free  uint32 // first of the connections given back, chained by next
+}
+
+// slot is one place of the table. The tag is the whole hash, so growing never looks at a connection.
+type slot struct{ tag, index uint32 }
+
+func newTable() table {
+	return table{
+		slots: make([]slot, minSlots),
+		seed:  [3]uint64{rand.Uint64(), rand.Uint64(), rand.Uint64()},
+		made:  1,
+	}
+}
+
+// at is the connection of an index that is in use.
+func (t *table) at(i uint32) *connection { return &t.slabs[i/slabSize][i%slabSize] }
+
+// hash is the same for both directions of a connection.
+func (t *table) hash(s *Segment) uint32 {
+	a := t.mix(&s.Src, s.SrcPort)
+	b := t.mix(&s.Dst, s.DstPort)
+	hi, lo := bits.Mul64((a+b)^t.seed[2], 0x9E3779B97F4A7C15)
+	return uint32((hi ^ lo) >> 32)
+}
+
+func (t *table) mix(a *Address, port uint16) uint64 {
+	hi, lo := bits.Mul64(
+		binary.LittleEndian.Uint64(a[:8])^t.seed[0]^uint64(port)<<24,
+		binary.LittleEndian.Uint64(a[8:])^t.seed[1]+uint64(port))
+	return hi ^ lo
+}
+
+// find looks a segment's connection up: its index, 0 if there is none, and who sent the segment.
+func (t *table) find(tag uint32, s *Segment) (i uint32, from analysis.Direction) {
+	mask := uint32(len(t.slots) - 1)
+	for at := tag & mask; ; at = (at + 1) & mask {
+		e := t.slots[at]
+		if e.index == 0 {
+			return 0, analysis.FromClient
+		}
+		if e.tag != tag {
+			continue
+		}
+		c := t.at(e.index)
+		if c.ends[0].is(&s.Src, s.SrcPort) && c.ends[1].is(&s.Dst, s.DstPort) {
+			return e.index, analysis.FromClient
+		}
+		if c.ends[1].is(&s.Src, s.SrcPort) && c.ends[0].is(&s.Dst, s.DstPort) {
+			return e.index, analysis.FromServer
+		}
+	}
+}
+
+func (e *endpoint) is(a *Address, port uint16) bool { return e.port == port && e.addr == *a }
+
+// add makes an empty connection and enters it under its tag.
+func (t *table) add(tag uint32) uint32 {
+	i := t.free
+	if i != 0 {
+		c := t.at(i)
+		t.free = c.next
+		*c = connection{}
+	} else {
+		i = t.made
+		t.made++
+		if int(i/slabSize) == len(t.slabs) {
+			t.slabs = append(t.slabs, make([]connection, slabSize))
+		}
+	}
+	t.at(i).tag = tag
+	if (t.used+1)*4 > len(t.slots)*3 {
+		t.grow()
+	}
+	t.place(slot{tag, i})
+	t.used++
+	return i
+}
+
+func (t *table) place(e slot) {
+	mask := uint32(len(t.slots) - 1)
+	at := e.tag & mask
+	for t.slots[at].index != 0 {
+		at = (at + 1) & mask
+	}
+	t.slots[at] = e
+}
+
+func (t *table) grow() {
+	old := t.slots
+	t.slots = make([]slot, 2*len(old))
+	for _, e := range old {
+		if e.index != 0 {
+			t.place(e)
+		}
+	}
+}
+
+// detach takes a connection out of the table; it stays in its slab until release.
+func (t *table) detach(i uint32) {
+	mask := uint32(len(t.slots) - 1)
+	hole := t.at(i).tag & mask
+	for t.slots[hole].index != i {
+		hole = (hole + 1) & mask
+	}
+	// Close the hole: move back what had been pushed past it.
+	for at := (hole + 1) & mask; t.slots[at].index != 0; at = (at + 1) & mask {
+		home := t.slots[at].tag & mask
+		if (at-home)&mask >= (at-hole)&mask {
+			t.slots[hole] = t.slots[at]
+			hole = at
+		}
+	}
+	t.slots[hole] = slot{}
+	t.used--
+}
+
+// release gives a detached connection's place back.
+func (t *table) release(i uint32) {
+	t.at(i).next = t.free
+	t.free = i
+}
+
+// list is a list of connections, chained by their indexes.
+type list struct {
+	head, tail uint32
+	length     int
+}
+
+func (l *list) push(t *table, i uint32) {
+	c := t.at(i)
+	c.prev, c.next = l.tail, 0
+	if l.tail == 0 {
+		l.head = i
+	} else {
+		t.at(l.tail).next = i
+	}
+	l.tail = i
+	l.length++
+}
+
+func (l *list) remove(t *table, i uint32) {
+	c := t.at(i)
+	if c.prev == 0 {
+		l.head = c.next
+	} else {
+		t.at(c.prev).next = c.next
+	}
+	if c.next == 0 {
+		l.tail = c.prev
+	} else {
+		t.at(c.next).prev = c.prev
+	}
+	c.prev, c.next = 0, 0
+	l.length--
+}

@@ -1,0 +1,209 @@
+package capture
+
+import (
+	"time"
+
+	"github.com/etcdtap/etcdtap/analysis"
+)
+
+// TrackerOptions says how a Tracker keeps connections. The zero value means the defaults.
+type TrackerOptions struct {
+	// IdleTimeout is how long a connection may be silent, in capture time, before it is given up. The default is five
+	// minutes: etcd's peers speak ten times a second, and Go's clients and servers send a keep-alive every 15 seconds.
+	IdleTimeout time.Duration
+	// MaxConnections is how many unfinished connections are kept; the one that was silent longest is given up for a new one.
+	// The default is a million.
+	MaxConnections int
+	// ServerPorts reports whether servers listen on a port, to tell who is who when no SYN was seen. Nil means that none
+	// is known.
+	ServerPorts func(port uint16) bool
+}
+
+const (
+	defaultIdleTimeout    = 5 * time.Minute
+	defaultMaxConnections = 1_000_000
+)
+
+// TrackerStats counts what a Tracker has seen.
+type TrackerStats struct {
+	Segments        int64 // given to the tracker
+	Connections     int64 // begun
+	PeakConnections int   // most of them at one time, lingering ones included
+	Idle            int64 // given up after IdleTimeout
+	Evicted         int64 // given up for MaxConnections
+	Replaced        int64 // given up for a new connection between the same endpoints
+	Implausible     int64 // segments with sequence numbers that cannot belong to their connection; ignored
+	IgnoredResets   int64 // RSTs that no receiver would heed
+	AfterClose      int64 // segments with data beyond the sender's FIN or RST; ignored
+	KeepAlives      int64 // keep-alives that carry a byte
+	Uncompared      int64 // streams whose bytes were not kept for comparison, for want of memory
+}
+
+// Tracker makes connections of segments: it finds each segment's connection, puts its bytes in order, shows them to an
+// analysis.Conn, and hands the facts over when the connection is finished. It is not safe for concurrent use.
+//
+// Memory: 200 bytes and a table slot or two for a connection without data. One with data has an analysis.Conn, and for each
+// direction at most maxHeldBytes out of order and keptForComparison delivered, both bounded by maxLent over all connections.
+type Tracker struct {
+	reassembler
+	options     TrackerOptions
+	sink        ConnectionSink
+	table       table
+	active      list          // unfinished, the longest silent first (nearly: see touch)
+	lingering   list          // finished, in the order of finishing
+	attachments []*attachment // by connection.stream; 0 is never used
+	vacant      []uint32      // indexes of attachments not in use
+	spare       []*attachment // to be used again
+	scratch     *attachment   // serves connections without data when they are finished
+	cache       *analysis.CertificateCache
+	stats       TrackerStats
+}
+
+// NewTracker makes a tracker that hands finished connections to sink.
+func NewTracker(o TrackerOptions, sink ConnectionSink) *Tracker {
+	if o.IdleTimeout <= 0 {
+		o.IdleTimeout = defaultIdleTimeout
+	}
+	if o.MaxConnections <= 0 {
+		o.MaxConnections = defaultMaxConnections
+	}
+	if o.ServerPorts == nil {
+		o.ServerPorts = func(uint16) bool { return false }
+	}
+	t := &Tracker{options: o, sink: sink, table: newTable(), attachments: make([]*attachment, 1)}
+	t.reassembler.stats = &t.stats
+	t.cache = new(analysis.CertificateCache)
+	t.scratch = t.newAttachment()
+	return t
+}
+
+// Stats is what was counted so far.
+func (t *Tracker) Stats() TrackerStats { return t.stats }
+
+// Segment takes the next segment, of packet p. Neither is kept.
+func (t *Tracker) Segment(p *Packet, s *Segment) {
+	t.packet, t.now = p.Number, p.Time
+	t.stats.Segments++
+	t.expire()
+	tag := t.table.hash(s)
+	i, d := t.table.find(tag, s)
+	if i != 0 && s.Flags&(flagSYN|flagRST) == flagSYN && t.table.at(i).replacedBy(d, s) {
+		t.replace(i)
+		i = 0
+	}
+	if i == 0 {
+		i, d = t.begin(tag, s)
+	}
+	c := t.table.at(i)
+	t.touch(i, c)
+	h, o := &c.half[d], &c.half[d^1]
+	h.packets++
+	// Bulk: the bytes are expected and nobody wants them.
+	if s.Flags&^flagPSH == flagACK && h.flags&(halfDone|halfWaiting) == halfDone && s.Seq == h.next && len(s.Payload) == s.Length && h.closed == analysis.CloseNone {
+		h.next += uint32(s.Length)
+		h.passed += int64(s.Length)
+		if s.Ack != o.acked && !o.acknowledge(s.Ack) {
+			t.stats.Implausible++
+		}
+		if o.is(halfWaiting) {
+			t.wait(c)
+		}
+		return
+	}
+	t.follow(c, d, s)
+	if c.flags&connFinished == 0 && c.closed() {
+		t.finish(i)
+	}
+}
+
+// follow takes a segment that is not mere bulk.
+func (t *Tracker) follow(c *connection, d analysis.Direction, s *Segment) {
+	if s.Flags&flagRST != 0 {
+		t.reset(c, d, s)
+		return
+	}
+	seq := s.Seq
+	if s.Flags&flagSYN != 0 {
+		d = c.synchronize(d, s)
+		seq++
+	}
+	h, o := &c.half[d], &c.half[d^1]
+	if h.flags&(halfStartKnown|halfData|halfFIN) == 0 {
+		h.start, h.next = seq, seq // in mid-stream; the first data decides
+		h.flags |= halfStarted
+	}
+	h.flags |= halfSeen
+	if s.Flags&flagACK != 0 && !o.acknowledge(s.Ack) {
+		t.stats.Implausible++
+	}
+	if s.Flags&(flagSYN|flagACK) == flagACK && (d == analysis.FromClient || s.Length > 0) {
+		c.flags |= connEstablished // who has not seen the SYN-ACK, or its acknowledgement, cannot send this
+	}
+	if s.Length > 0 {
+		d = t.data(c, d, s, seq)
+		h = &c.half[d]
+	}
+	if s.Flags&flagFIN != 0 {
+		if !h.end(seq+uint32(s.Length), t.packet, t.now) {
+			t.stats.Implausible++
+		}
+		if c.stream != 0 {
+			l := t.lane(c, d)
+			l.update()
+		}
+	}
+	t.wait(c)
+}
+
+// data gives a segment's payload to its stream. The direction that it returns is the right one: the first data may have
+// shown that client and server had been taken for each other.
+func (t *Tracker) data(c *connection, d analysis.Direction, s *Segment, seq uint32) analysis.Direction {
+	if c.stream == 0 {
+		d = c.judgeRoles(d, s.Payload)
+		t.attach(c)
+	}
+	l := t.lane(c, d)
+	if len(s.Payload) < s.Length {
+		l.x.truncated++
+	}
+	l.arrive(part{seq, s.Length, s.Payload})
+	return d
+}
+
+// wait looks after the connection's holes.
+func (t *Tracker) wait(c *connection) {
+	if (c.half[0].flags|c.half[1].flags)&halfWaiting == 0 || c.stream == 0 {
+		return
+	}
+	for d := range c.half {
+		if c.half[d].is(halfWaiting) {
+			l := t.lane(c, analysis.Direction(d))
+			l.wait()
+		}
+	}
+}
+
+// reset takes a RST. Its payload, if any, is no part of the stream (RFC 9293, Section 3.5.3).
+func (t *Tracker) reset(c *connection, d analysis.Direction, s *Segment) {
+	if !c.heeds(d, s) {
+		t.stats.IgnoredResets++
+		return
+	}
+	h := &c.half[d]
+	if c.flags&(connSYN|connSYNACK) == connSYN && d == analysis.FromServer && !h.is(halfSeen) {
+		c.flags |= connRefused
+	}
+	if h.closed == analysis.CloseNone {
+		h.closed, h.closePacket, h.closeAt = analysis.CloseRST, t.packet, t.now
+	}
+	c.flags |= connReset
+	if c.stream != 0 {
+		l := t.lane(c, d)
+		l.settle()
+	}
+}
+
+func (t *Tracker) lane(c *connection, d analysis.Direction) lane {
+	x := t.attachments[c.stream]
+	return lane{reassembler: &t.reassembler, out: x.conn, d: d, h: &c.half[d], x: x, s: &x.store[d]}
+}
