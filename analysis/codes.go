@@ -44,7 +44,7 @@ const (
 	CodeProxyProtocolToTLS         Code = "proxy-protocol-to-tls"
 	CodeRaftReconnect              Code = "raft-reconnect"
 	CodeRecordDesync               Code = "record-desync"
-	CodeRecordMacFailure           Code = "record-mac-failure"
+	CodeRecordMACFailure           Code = "record-mac-failure"
 	CodeRefused                    Code = "refused"
 	CodeServerCertExpired          Code = "server-cert-expired"
 	CodeServerCertKeyUsage         Code = "server-cert-key-usage"
