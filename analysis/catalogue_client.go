@@ -8,7 +8,7 @@ var clientCauses = []Cause{
 		Meaning: "The client's certificate comes from a CA that has the same name as the one etcd trusts, but another key. Names match " +
 			"and look right in every listing; the signature does not fit.",
 		Wire: "Alert 48 (unknown_ca) from the server, 42 before Go 1.21. Where the certificate is visible (TLS 1.2): its issuer name is " +
-			"among the CA names that the server accepts, but its authority key id is not that CA's. TLS 1.3 hides all of it: see client-cert-refused.",
+			"among the CA names that the server accepts, but its authority key id (which key signed it) is not that CA's. TLS 1.3 hides all of it: see client-cert-refused.",
 		Log: "A `rejected connection` line with `x509: certificate signed by unknown authority (possibly because of \"crypto/rsa: verification " +
 			"error\" while trying to verify candidate authority certificate \"NAME\")`.",
 		Causes: []string{
@@ -41,7 +41,7 @@ var clientCauses = []Cause{
 		},
 		Fixes: []string{
 			"See what the chain says: `openssl crl2pkcs7 -nocrl -certfile client.crt | openssl pkcs7 -print_certs -text -noout | grep -E 'Subject:|Issuer:|CA:|pathlen|Signature Algorithm|critical'`",
-			"Check it as etcd does: `openssl verify -x509_strict -CAfile ca.crt -purpose sslclient client.crt`",
+			"Let OpenSSL check it (a little more strictly than etcd): `openssl verify -x509_strict -CAfile ca.crt -purpose sslclient client.crt`",
 			"Issue the certificate again from a proper CA (CA:TRUE, keyCertSign) with SHA-256 or better",
 		},
 		See: []Code{CodeClientCertUntrusted, CodeWeakCertificate},
@@ -161,8 +161,8 @@ var clientCauses = []Cause{
 		Title: "Server refused the client's certificate",
 		Meaning: "The server hung up right after it received the client's certificate. The reason is encrypted (TLS 1.3), so packets " +
 			"alone cannot name it; etcd's log can.",
-		Wire: "After the client's encrypted flight the server sends one 19-byte record (an alert, by its size) and closes, with no session " +
-			"ticket before it. An inference from sizes and order, not something that was read.",
+		Wire: "After the client's encrypted certificate and Finished the server sends one 19-byte record (an alert, by its size) and closes, with no session " +
+			"ticket (what a server hands out once it is content) before it. An inference from sizes and order, not something that was read.",
 		Log: "The `rejected connection` line of the same remote address and time gives the reason.",
 		Causes: []string{
 			"No certificate, or an empty one (client-cert-missing)",
