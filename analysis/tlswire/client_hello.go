@@ -164,8 +164,8 @@ func (h *ClientHello) MaxVersion() Version {
 	return highest
 }
 
-// MinVersion is the lowest version offered, GREASE left out; ok is false iff the client did not say, that is without
-// supported_versions.
+// MinVersion is the lowest version offered, GREASE left out; ok is false iff the client did not say: without
+// supported_versions only the highest is known.
 func (h *ClientHello) MinVersion() (lowest Version, ok bool) {
 	for _, v := range h.SupportedVersions {
 		if !IsGREASE(uint16(v)) && (!ok || v < lowest) {

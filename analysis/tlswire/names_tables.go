@@ -1,8 +1,9 @@
 package tlswire
 
 // The tables are sorted by number and never written to. Source: IANA, "Transport Layer Security (TLS) Parameters" and
-// "Transport Layer Security (TLS) Extensions", as of November 2026. Where the registry marks an entry reserved or
-// obsolete, its name stays without that mark as long as clients in use still send it.
+// "Transport Layer Security (TLS) Extensions"; the cipher suites by way of Wireshark 4.0.17 (2024), less those that IANA
+// does not register, plus the registrations since then that we know of (2026-11). Where the registry marks an entry
+// reserved or obsolete, its name stays, without that mark, as long as clients in use still send it.
 
 // cipherSuiteNames is the registry "TLS Cipher Suites".
 var cipherSuiteNames = [...]numberName{
