@@ -49,8 +49,10 @@ func (m *Merged) Next(p *Packet) error {
 
 // ended turns a truncation into an end that is remembered.
 func (m *Merged) ended(err error) error {
-	var truncated *TruncatedError
-	if err == nil || !errors.As(err, &truncated) {
+	if err == nil {
+		return nil
+	}
+	if _, truncated := errors.AsType[*TruncatedError](err); !truncated {
 		return err
 	}
 	if len(m.truncated) == 0 || m.truncated[len(m.truncated)-1] != err {
