@@ -11,7 +11,8 @@ const (
 	// maxFragmentedDatagrams that wait for their rest: on a healthy network that is a few, in a capture that lost packets a few per
 	// second of fragmentTimeout.
 	maxFragmentedDatagrams = 1024
-	// maxFragmentBytes held in all of them, spare buffers included: the Linux default (net.ipv4.ipfrag_high_thresh).
+	// maxFragmentBytes held in all of them, spare buffers included: the Linux default (net.ipv4.ipfrag_high_thresh). The account of
+	// the pieces comes on top, at most 5 KiB a datagram.
 	maxFragmentBytes = 4 << 20
 	// fragmentTimeout in capture time: the Linux default (net.ipv4.ipfrag_time); RFC 8200, Section 4.5, says 60 s.
 	fragmentTimeout = 30 * time.Second

@@ -176,6 +176,7 @@ func TestFragmentRejected(t *testing.T) {
 		packets []Packet
 		reason  string
 	}{
+		{"ping of death, IPv6", fragmented(t, 6, 1, 5, protoTCP, huge, part{65528, 65560}), "IP fragment beyond 65535 bytes"},
 		{"two ends", slices.Concat(pieces(payload, part{88, 96}), pieces(shorter, part{72, 80})), "IP fragments disagree on where the datagram ends"},
 		{"beyond the end", slices.Concat(pieces(shorter, part{72, 80}), pieces(payload, part{72, 88})), "IP fragments disagree on where the datagram ends"},
 		{"end before", slices.Concat(pieces(payload, part{72, 88}), pieces(shorter, part{72, 80})), "IP fragments disagree on where the datagram ends"},
@@ -295,6 +296,23 @@ func TestFragmentTunnel(t *testing.T) {
 	}
 }
 
+// Fragments of what carries no TCP take no place in the table.
+func TestFragmentNotKept(t *testing.T) {
+	var d Decoder
+	var s Segment
+	for _, p := range fragmented(t, 4, 1, 5, 1, make([]byte, 96), part{0, 64}, part{64, 96}) {
+		if v := d.Decode(&p, &s); v != NotTCP {
+			t.Errorf("verdict %v", v)
+		}
+	}
+	if diff := cmp.Diff([]Count{{Name: "icmp", N: 2}}, d.Stats.NotTCPKinds()); diff != "" {
+		t.Errorf("kinds (-want +got):\n%s", diff)
+	}
+	if len(d.fragments.byKey) != 0 {
+		t.Error("fragments of ICMP are held")
+	}
+}
+
 func TestFragmentsAllocateNothing(t *testing.T) {
 	var d Decoder
 	var s Segment
@@ -316,8 +334,8 @@ func FuzzFragments(f *testing.F) {
 	f.Fuzz(func(t *testing.T, script []byte) {
 		var d Decoder
 		var s Segment
-		model := map[int]byte{}
-		for step := byte(1); len(script) >= 3; step++ {
+		var model firstBytes
+		for step := byte(1); len(script) >= 3 && step != 0; step++ {
 			offset, blocks, more := int(script[0])*8, int(script[1]), script[2]&1 != 0
 			script = script[3:]
 			fr := fragment{proto: 200, offset: offset, length: blocks * 8, data: bytes.Repeat([]byte{step}, blocks*8), more: more}
@@ -325,18 +343,16 @@ func FuzzFragments(f *testing.F) {
 			d.Stats.Packets++
 			switch v := d.reassemble(fragmentKey{}, fr, &s); v {
 			case Held:
-				model = remember(model, fr)
+				model.add(fr)
 			case NotTCP: // protocol 200: the datagram is whole
-				model = remember(model, fr)
-				for i := range len(model) {
-					if got := d.fragments.joined[i]; got != model[i] {
-						t.Fatalf("byte %d is %d, want %d", i, got, model[i])
-					}
+				model.add(fr)
+				if want, got := model.bytes[:model.end], d.fragments.joined[:model.end]; !bytes.Equal(want, got) {
+					t.Fatalf("datagram (-want +got):\n%s", cmp.Diff(want, got))
 				}
-				clear(model)
+				model = firstBytes{}
 			default:
 				if len(d.fragments.byKey) == 0 {
-					clear(model)
+					model = firstBytes{}
 				}
 			}
 			checkTable(t, &d.fragments)
@@ -345,14 +361,19 @@ func FuzzFragments(f *testing.F) {
 	})
 }
 
-// remember keeps the first of every byte.
-func remember(model map[int]byte, f fragment) map[int]byte {
+// firstBytes keeps the first of every byte of a datagram; 0 stands for none yet.
+type firstBytes struct {
+	bytes [255*8 + 255*8]byte
+	end   int
+}
+
+func (m *firstBytes) add(f fragment) {
 	for i, b := range f.data {
-		if _, ok := model[f.offset+i]; !ok {
-			model[f.offset+i] = b
+		if m.bytes[f.offset+i] == 0 {
+			m.bytes[f.offset+i] = b
 		}
 	}
-	return model
+	m.end = max(m.end, f.offset+f.length)
 }
 
 func BenchmarkFragments(b *testing.B) {

@@ -50,8 +50,8 @@ func (d *Decoder) ipv4(b []byte, wire int, s *Segment) Verdict {
 	if total < len(b) {
 		b = b[:total]
 	}
-	s.Src = mapped(b[12:16])
-	s.Dst = mapped(b[16:20])
+	s.Src.setIPv4(b[12:])
+	s.Dst.setIPv4(b[16:])
 	body := b[header:]
 	const offsetAndMore = 0x3fff
 	if f := binary.BigEndian.Uint16(b[6:]); f&offsetAndMore != 0 {
@@ -63,11 +63,12 @@ func (d *Decoder) ipv4(b []byte, wire int, s *Segment) Verdict {
 	return d.transport(b[9], body, total-header, s)
 }
 
-// mapped is the IPv4 address b, of four bytes.
-func mapped(b []byte) (a Address) {
+// setIPv4 sets a to the IPv4 address b, of four bytes. It writes in place: a copy that is read back whole right after it was written
+// in halves makes the processor wait.
+func (a *Address) setIPv4(b []byte) {
 	const prefix = 0xffff << 32 // the end of "::ffff:", before the address
+	binary.BigEndian.PutUint64(a[:], 0)
 	binary.BigEndian.PutUint64(a[8:], prefix|uint64(binary.BigEndian.Uint32(b)))
-	return a
 }
 
 // ipv6 decodes from an IPv6 header on (RFC 8200). A payload length of zero is that of a jumbogram (RFC 2675), which Linux sends to

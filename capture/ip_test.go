@@ -2,6 +2,7 @@ package capture
 
 import (
 	"encoding/binary"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -41,6 +42,8 @@ func TestDecodeLengths(t *testing.T) {
 		{name: "total length ends in the TCP header", version: 4, edit: func(b []byte) []byte { return put16(b, ip+2, 39) }, want: Undecodable, reason: "IP payload too short for a TCP header"},
 		{name: "total length ends in the TCP options", version: 4, edit: func(b []byte) []byte { return put16(b, ip+2, 51) }, want: Undecodable, reason: "TCP header length > IP payload"},
 		{name: "TCP header length", version: 4, edit: func(b []byte) []byte { b[tcp4+12] = 0x40; return b }, want: Undecodable, reason: "TCP header length < 20"},
+		{name: "IPv4 options", version: 4, edit: withOptions, payload: 64, wire: 64},
+		{name: "IPv4 options cut", version: 4, edit: func(b []byte) []byte { return withOptions(b)[:ip+23] }, want: Undecodable, reason: "IPv4 header cut short"},
 		{name: "IPv4 header length", version: 4, edit: func(b []byte) []byte { b[ip] = 0x44; return b }, want: Undecodable, reason: "IPv4 header length < 20"},
 		{name: "IP version", version: 4, edit: func(b []byte) []byte { b[ip] = 0x65; return b }, want: Undecodable, reason: "IP version neither 4 nor 6, or not the one announced"},
 		{name: "IPv6 header cut", version: 6, edit: func(b []byte) []byte { return b[:ip+39] }, want: Undecodable, reason: "IPv6 header cut short"},
@@ -68,6 +71,14 @@ func TestDecodeLengths(t *testing.T) {
 			}
 		})
 	}
+}
+
+// withOptions puts eight bytes of options into an IPv4 header.
+func withOptions(b []byte) []byte {
+	const ip = 14
+	b[ip] += 2
+	put16(b, ip+2, binary.BigEndian.Uint16(b[ip+2:])+8)
+	return slices.Insert(b, ip+20, 7, 7, 4, 10, 0, 0, 1, 0)
 }
 
 func put16(b []byte, at int, v uint16) []byte {
