@@ -14,8 +14,8 @@ type iface struct {
 	osDrops  uint64 // isb_osdrop of its last statistics block: counters that only grow
 }
 
-// describingBlock reads the blocks that tell about what follows or about interfaces. They are short; a longer one is passed over
-// as far as its fixed part and the options in its first maxRecord bytes go, which is more than any writer puts there.
+// describingBlock reads the blocks that tell about what follows or about interfaces. They are short: one beyond maxRecord is taken
+// for damage, because what follows cannot be understood without it.
 func (r *pcapngReader) describingBlock(f *File) error {
 	if r.block.size > maxRecord {
 		return r.malformed(f, "is longer than such a block can be")
