@@ -63,6 +63,23 @@ var serverCauses = []Cause{
 		See: []Code{CodeServerCertRefused, CodeConflictingRetransmission, CodeRecordDesync},
 	},
 	{
+		Code: CodeServerAlert, Severity: Error, AtFault: FaultUnknown,
+		Title: "Server ended the handshake with an alert",
+		Meaning: "The server broke the handshake off with a TLS alert (TLS's own error message) that none of the more exact findings explains. The " +
+			"alert's name in the evidence is all that the packets say.",
+		Wire: "An alert record from the server, in clear before encryption begins.",
+		Log:  "A `rejected connection` line whose error is the server's own reason, which is more exact than the alert.",
+		Causes: []string{
+			"A server that is not etcd, or a middlebox that answers in its place",
+			"A rule of Go's TLS that has no finding of its own yet",
+		},
+		Fixes: []string{
+			"Read etcd's log at the same second: `journalctl -u etcd --since -10min | grep rejected`, or `kubectl -n kube-system logs etcd-NODE | grep rejected`",
+			"Repeat the handshake by hand: `openssl s_client -connect HOST:2379 -CAfile ca.crt -cert client.crt -key client.key </dev/null`",
+		},
+		See: []Code{CodeMalformedClientHello, CodeServerCertUnreadable, CodeClientAlert},
+	},
+	{
 		Code: CodeServerCertExpired, Severity: Error, AtFault: FaultServer,
 		Title: "Server certificate expired or not yet valid",
 		Meaning: "At the time of the connection the server's certificate was outside its validity period. Clients that check it, and all should, " +

@@ -46,6 +46,7 @@ const (
 	CodeRecordDesync               Code = "record-desync"
 	CodeRecordMACFailure           Code = "record-mac-failure"
 	CodeRefused                    Code = "refused"
+	CodeServerAlert                Code = "server-alert"
 	CodeServerCertExpired          Code = "server-cert-expired"
 	CodeServerCertKeyUsage         Code = "server-cert-key-usage"
 	CodeServerCertRefused          Code = "server-cert-refused"

@@ -1,0 +1,114 @@
+package analysis
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"hash/maphash"
+	"strconv"
+)
+
+// Bounds on what one handshake makes us keep.
+const (
+	maxChain       = 16      // certificates of a chain: no PKI that works is deeper, and crypto/tls verifies at most 10
+	maxAuthorities = 256     // acceptable CA names of a CertificateRequest
+	maxCached      = 4096    // distinct certificates, or names, remembered before the cache starts anew
+	maxCachedBytes = 8 << 20 // bytes of DER remembered before the cache starts anew
+)
+
+// Certificate is a certificate seen on the wire. It is immutable, and shared between the connections that presented it.
+type Certificate struct {
+	Raw     []byte            // DER
+	SHA256  [sha256.Size]byte // of Raw
+	X509    *x509.Certificate // nil iff Err != nil
+	Err     error             // why crypto/x509 does not parse it
+	Subject string            // RFC 4514; "" when it does not parse
+	Issuer  string
+}
+
+// CertificateCache finds a certificate that was seen before without parsing and digesting it again. The zero value works. It is
+// not safe for concurrent use. At its bound it forgets all.
+type CertificateCache struct {
+	certs map[uint64]*Certificate
+	names map[uint64]name
+	bytes int
+	seed  maphash.Seed
+}
+
+type name struct {
+	raw  []byte
+	text string
+}
+
+// hash begins the cache where there is none, makes room, and returns the key of b. The seed is random: nobody outside can make
+// certificates collide.
+func (k *CertificateCache) hash(b []byte) uint64 {
+	if k.certs == nil || len(k.certs)+len(k.names) >= maxCached || k.bytes > maxCachedBytes {
+		k.certs, k.names, k.bytes = make(map[uint64]*Certificate), make(map[uint64]name), 0
+		k.seed = maphash.MakeSeed()
+	}
+	return maphash.Bytes(k.seed, b)
+}
+
+// Certificate returns the certificate with the given DER, which is copied when it is new.
+func (k *CertificateCache) Certificate(der []byte) *Certificate {
+	h := k.hash(der)
+	if c := k.certs[h]; c != nil && bytes.Equal(c.Raw, der) {
+		return c
+	}
+	c := ParseCertificate(bytes.Clone(der))
+	k.certs[h] = c
+	k.bytes += len(der)
+	return c
+}
+
+// Name returns a stable copy of a DER name and its RFC 4514 text.
+func (k *CertificateCache) Name(der []byte) (raw []byte, text string) {
+	h := k.hash(der)
+	if n, ok := k.names[h]; ok && bytes.Equal(n.raw, der) {
+		return n.raw, n.text
+	}
+	n := name{raw: bytes.Clone(der), text: nameText(der)}
+	k.names[h] = n
+	k.bytes += len(der)
+	return n.raw, n.text
+}
+
+func nameText(der []byte) string {
+	var rdns pkix.RDNSequence
+	if rest, err := asn1.Unmarshal(der, &rdns); err != nil || len(rest) > 0 {
+		return "unreadable name " + hexBytes(der[:min(len(der), maxEvidenceBytes)])
+	}
+	return rdns.String()
+}
+
+// ParseCertificate reads one certificate. It keeps der.
+func ParseCertificate(der []byte) *Certificate {
+	c := &Certificate{Raw: der, SHA256: sha256.Sum256(der)}
+	c.X509, c.Err = x509.ParseCertificate(der)
+	if c.Err == nil {
+		c.Subject, c.Issuer = c.X509.Subject.String(), c.X509.Issuer.String()
+	}
+	return c
+}
+
+// Key names the public key's algorithm and size: "RSA-2048", "ECDSA-P256", "Ed25519". It is "unknown" where x509 knows no name.
+func (c *Certificate) Key() string {
+	if c.X509 == nil {
+		return "unknown"
+	}
+	switch k := c.X509.PublicKey.(type) {
+	case *rsa.PublicKey:
+		return "RSA-" + strconv.Itoa(k.N.BitLen())
+	case *ecdsa.PublicKey:
+		return "ECDSA-P" + strconv.Itoa(k.Curve.Params().BitSize)
+	case ed25519.PublicKey:
+		return "Ed25519"
+	}
+	return "unknown"
+}

@@ -1,0 +1,295 @@
+package analysis
+
+import (
+	"math"
+	"net/netip"
+	"time"
+
+	"github.com/etcdtap/etcdtap/analysis/tlswire"
+)
+
+// Conn observes one connection. A producer (capture or proxy) tells it what passes with Packet, Data, Pass, Gap and Close,
+// and asks for the Facts when all is over. It does no I/O, has no clock, and does not depend on how the bytes were cut into
+// calls. It is not safe for concurrent use.
+//
+// Memory: at most maxRecord + maxMessage + maxHello bytes of buffers for a direction (about 150 KiB), and in practice the few
+// kilobytes of a ClientHello; nothing is buffered for bulk data.
+type Conn struct {
+	facts  Facts
+	tls    TLSFacts
+	client tlswire.ClientHello
+	server tlswire.ServerHello
+	v2     tlswire.SSLv2ClientHello
+	stream [2]stream
+	packet int64     // the packet that the current call comes from
+	at     time.Time // its time
+	cache  *CertificateCache
+	ders   [][]byte // scratch
+	sealed bool     // Facts was called
+}
+
+// phase is how a stream's next bytes are read.
+type phase uint8
+
+const (
+	sniffing  phase = iota // the first bytes: which protocol is it?
+	inRecords              // TLS records
+	inSSLv2                // an SSLv2 ClientHello
+	seeking                // plaintext that TLS may follow (STARTTLS, PROXY header)
+	resyncing              // after a gap: where does the next record begin?
+	passing                // nothing that follows is of use
+)
+
+// Bounds on what is kept for one direction.
+const (
+	maxRecord     = tlswire.RecordHeaderLen + tlswire.MaxCiphertext // one record whose end has not come yet
+	maxMessage    = 1 << 16                                         // a handshake message over several records; crypto/tls (common.go, maxHandshake) refuses longer ones
+	maxSeek       = 16 << 10                                        // plaintext searched for the beginning of TLS: no dialogue before STARTTLS is longer
+	maxResync     = 2 * maxRecord                                   // bytes after a gap in which a record boundary is looked for
+	maxFirstBytes = 32                                              // kept as evidence of what a stream began with
+	maxShape      = 16                                              // encrypted records whose length is kept: the longest handshake flight has nine
+	maxAlerts     = 16                                              // alerts kept; more are counted
+	maxViolations = 8                                               // malformed things kept: the first explains the rest
+	keepBuffer    = 8 << 10                                         // buffers that a reset keeps for the next connection
+)
+
+// stream is the reading state of one direction.
+type stream struct {
+	phase     phase
+	encrypted bool                // encryption began, at TLS 1.2's ChangeCipherSpec
+	lostPlace bool                // the message boundary inside the handshake records is not known
+	skip      int64               // bytes of the current record that are of no use
+	buf       []byte              // by phase: the first bytes, an incomplete record, a window in which to look for TLS
+	message   []byte              // a handshake message that is not complete yet
+	first     [maxFirstBytes]byte // the stream's first bytes
+	seeked    int                 // bytes searched so far in this phase
+	ended     bool                // finish was called
+	hello     []byte              // owns what the parsed hello points into
+}
+
+// NewConn begins the observation of a connection at its first packet, or when the proxy accepted it.
+func NewConn(client, server netip.AddrPort, at time.Time) *Conn {
+	c := new(Conn)
+	c.Reset(client, server, at)
+	return c
+}
+
+// Reset makes c observe another connection, keeping its buffers. Facts that it gave before are no longer valid.
+func (c *Conn) Reset(client, server netip.AddrPort, at time.Time) {
+	c.facts = Facts{Client: client, Server: server, Start: at, End: at}
+	t := &c.tls
+	shape, alerts, violations := [2][]RecordShape{t.Encrypted[0].Shape, t.Encrypted[1].Shape}, t.Alerts, t.Violations
+	chains, names, raws := [2][]*Certificate{t.Certificates[0].Chain, t.Certificates[1].Chain}, t.CertificateRequest.Authorities, t.CertificateRequest.RawAuthorities
+	*t = TLSFacts{Alerts: alerts[:0], Violations: violations[:0]}
+	t.CertificateRequest.Authorities, t.CertificateRequest.RawAuthorities = names[:0], raws[:0]
+	for d := range c.stream {
+		t.Encrypted[d].Shape = shape[d][:0]
+		t.Certificates[d].Chain = chains[d][:0]
+		c.stream[d].reset()
+	}
+	c.packet, c.at, c.sealed = 0, at, false
+}
+
+func (s *stream) reset() {
+	*s = stream{buf: recycle(s.buf), message: recycle(s.message), hello: recycle(s.hello)}
+}
+
+// recycle empties a buffer, and gives a large one up.
+func recycle(b []byte) []byte {
+	if cap(b) > keepBuffer {
+		return nil
+	}
+	return b[:0]
+}
+
+// Share makes c look certificates up in cache, which may serve many connections of one goroutine. Without it c has its own.
+func (c *Conn) Share(cache *CertificateCache) { c.cache = cache }
+
+// Packet says which packet the calls that follow come from: its 1-based number in the capture. The proxy never calls it.
+func (c *Conn) Packet(n int64) { c.packet = n }
+
+// Data gives the next bytes of a stream, in order. p is not retained.
+func (c *Conn) Data(d Direction, at time.Time, p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	f, s := &c.facts.Stream[d], &c.stream[d]
+	if f.FirstAt.IsZero() {
+		f.FirstAt, f.FirstPacket = at, c.packet
+	}
+	if n := len(f.FirstBytes); n < maxFirstBytes && !f.StartMissed {
+		n += copy(s.first[n:], p)
+		f.FirstBytes = s.first[:n]
+	}
+	f.Bytes += int64(len(p))
+	f.LastAt, c.at = at, at
+	for len(p) > 0 {
+		switch s.phase {
+		case sniffing:
+			p = c.sniff(d, p)
+		case inRecords:
+			p = c.records(d, p)
+		case inSSLv2:
+			p = c.sslv2(d, p)
+		case seeking:
+			p = c.seek(d, p)
+		case resyncing:
+			p = c.resync(d, p)
+		case passing:
+			return
+		}
+	}
+}
+
+// Skip says how many of d's coming bytes are of no use, so that the producer may pass over them: 0 when they are to be shown,
+// math.MaxInt64 when nothing that follows is wanted.
+func (c *Conn) Skip(d Direction) int64 {
+	s := &c.stream[d]
+	switch s.phase {
+	case passing:
+		return math.MaxInt64
+	case inRecords:
+		return s.skip
+	}
+	return 0
+}
+
+// Pass says that n bytes, at most Skip(d), went by without being shown.
+func (c *Conn) Pass(d Direction, at time.Time, n int64) {
+	f := &c.facts.Stream[d]
+	f.Bytes += n
+	f.LastAt, c.at = at, at
+	c.stream[d].pass(n)
+}
+
+func (s *stream) pass(n int64) {
+	if s.phase == inRecords {
+		s.skip -= min(n, s.skip)
+	}
+}
+
+// Gap says that n bytes of a stream were lost in the capture; n < 0 when nobody knows how many, as when the capture starts in
+// mid-stream.
+func (c *Conn) Gap(d Direction, at time.Time, n int64) {
+	f, s := &c.facts.Stream[d], &c.stream[d]
+	first := f.Bytes == 0
+	c.at = at
+	if n > 0 {
+		f.Bytes += n
+		f.Missed += n
+	}
+	if first {
+		f.StartMissed, f.EarlyGap = true, true
+		s.phase = resyncing
+		return
+	}
+	switch s.phase {
+	case passing:
+	case seeking:
+		s.buf = s.buf[:0]
+	case resyncing:
+		s.restartResync()
+	case inRecords:
+		c.gapInRecords(d, n)
+	default:
+		f.EarlyGap = true
+		c.endSniff(d)
+		if s.phase != seeking && s.phase != passing {
+			s.restartResync()
+		}
+	}
+}
+
+// gapInRecords finds its place again when the gap ends in the record that it began in.
+func (c *Conn) gapInRecords(d Direction, n int64) {
+	s := &c.stream[d]
+	if n >= 0 && n <= s.skip {
+		s.skip -= n
+		return // inside a body that nobody needs
+	}
+	c.facts.Stream[d].EarlyGap = c.facts.Stream[d].EarlyGap || !c.handshakeOver()
+	s.lostPlace, s.message = true, s.message[:0]
+	if h, ok := tlswire.ParseRecordHeader(s.buf); ok && n >= 0 {
+		if left := int64(tlswire.RecordHeaderLen + h.Length - len(s.buf)); n <= left {
+			s.buf, s.skip = s.buf[:0], left-n
+			return
+		}
+	}
+	s.restartResync()
+}
+
+func (s *stream) restartResync() {
+	s.phase, s.skip, s.buf, s.lostPlace = resyncing, 0, s.buf[:0], true
+}
+
+// handshakeOver reports whether both sides have begun to encrypt and have sent something encrypted.
+func (c *Conn) handshakeOver() bool {
+	return c.tls.Encrypted[FromClient].Data > 0 && c.tls.Encrypted[FromServer].Data > 0 && (c.tls.Version != tlswire.VersionTLS13 || c.tls.Encrypted[FromServer].Records > 5)
+}
+
+// Close says how the sender of d ended its stream (CloseFIN, CloseRST), after all of the stream's bytes were told; or that
+// watching ended (CloseIdle, CloseEnd, CloseEvicted), whatever d is.
+func (c *Conn) Close(d Direction, at time.Time, how CloseKind) {
+	c.at = at
+	switch how {
+	case CloseFIN, CloseRST:
+		if f := &c.facts.Stream[d]; f.Close == CloseNone {
+			f.Close, f.ClosedAt, f.ClosePacket = how, at, c.packet
+		}
+		c.finish(d)
+	default:
+		c.facts.Ended = how
+		c.finish(FromClient)
+		c.finish(FromServer)
+	}
+}
+
+// SetTCP gives what only the transport knows, once, before Facts. end is the time of the connection's last packet.
+func (c *Conn) SetTCP(t TCPFacts, rolesGuessed bool, end time.Time) {
+	c.facts.TCP, c.facts.RolesGuessed, c.facts.End = t, rolesGuessed, end
+}
+
+// finish reads what can be read of a stream's last, incomplete bytes.
+func (c *Conn) finish(d Direction) {
+	s := &c.stream[d]
+	if s.ended {
+		return
+	}
+	s.ended = true
+	switch s.phase {
+	case sniffing:
+		c.endSniff(d)
+	case resyncing:
+		c.endResync(d)
+	}
+	if (s.phase == inRecords && (len(s.buf) > 0 || s.skip > 0)) || s.phase == inSSLv2 || len(s.message) > 0 {
+		c.facts.Stream[d].Incomplete = true
+	}
+}
+
+// Facts is what was seen so far. It stays valid until Reset.
+func (c *Conn) Facts() *Facts {
+	if !c.sealed {
+		c.sealed = true
+		c.finish(FromClient)
+		c.finish(FromServer)
+		f := &c.facts
+		if f.hasTLS() {
+			f.TLS = &c.tls
+			c.inferAlerts()
+			f.setVisibility()
+		}
+	}
+	return &c.facts
+}
+
+// hasTLS reports whether either stream carried TLS.
+func (f *Facts) hasTLS() bool {
+	for d := range f.Stream {
+		switch s := &f.Stream[d]; {
+		case s.Protocol == ProtocolTLS, s.Protocol == ProtocolSSLv2, s.Then == ProtocolTLS:
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,162 @@
+package analysis
+
+import (
+	"github.com/etcdtap/etcdtap/analysis/tlswire"
+)
+
+// handshakeRecord splits the body of a plaintext handshake record into messages. A message may begin in one record and end in a
+// later one.
+func (c *Conn) handshakeRecord(d Direction, h tlswire.RecordHeader, body []byte) {
+	s := &c.stream[d]
+	if s.lostPlace && !foundPlace(body) {
+		return
+	}
+	s.lostPlace = false
+	if c.wrongVersion(d, h, body) {
+		return
+	}
+	if len(s.message) > 0 {
+		s.message = append(s.message, body...)
+		body = s.message
+	}
+	for len(body) > 0 {
+		t, n, ok := tlswire.ParseMessageHeader(body)
+		if ok && !c.knownMessage(d, t, n) {
+			s.message, s.lostPlace = s.message[:0], true
+			return
+		}
+		if !ok || len(body) < tlswire.MessageHeaderLen+n {
+			break
+		}
+		c.message(d, t, body[tlswire.MessageHeaderLen:tlswire.MessageHeaderLen+n])
+		body = body[tlswire.MessageHeaderLen+n:]
+	}
+	s.message = append(s.message[:0], body...) // moves what is left to the front, or keeps it from the caller's buffer
+}
+
+// foundPlace reports whether a message that fits begins at the record's beginning.
+func foundPlace(body []byte) bool {
+	t, n, ok := tlswire.ParseMessageHeader(body)
+	return ok && messageType(t) && tlswire.MessageHeaderLen+n <= max(len(body), 1<<14)
+}
+
+// messageType reports whether t is sent in clear by any version.
+func messageType(t tlswire.HandshakeType) bool {
+	switch t {
+	case tlswire.HandshakeHelloRequest, tlswire.HandshakeClientHello, tlswire.HandshakeServerHello, tlswire.HandshakeNewSessionTicket,
+		tlswire.HandshakeCertificate, tlswire.HandshakeServerKeyExchange, tlswire.HandshakeCertificateRequest,
+		tlswire.HandshakeServerHelloDone, tlswire.HandshakeCertificateVerify, tlswire.HandshakeClientKeyExchange,
+		tlswire.HandshakeFinished, tlswire.HandshakeCertificateStatus:
+		return true
+	}
+	return false
+}
+
+// knownMessage records a message header that cannot be one, and reports whether it can.
+func (c *Conn) knownMessage(d Direction, t tlswire.HandshakeType, n int) bool {
+	switch {
+	case n > maxMessage:
+		c.violate(d, ViolationTooLong, &tlswire.SyntaxError{Path: t.String() + ".length", Problem: "message of " + itoa(n) + " bytes, more than the 65536 that crypto/tls accepts"})
+	case !messageType(t):
+		c.violate(d, ViolationUnexpected, &tlswire.SyntaxError{Path: "handshake.msg_type", Problem: t.String() + " is not sent in clear"})
+	default:
+		return true
+	}
+	return false
+}
+
+// wrongVersion records a record of another version than the one agreed on: crypto/tls answers it with protocol_version
+// (conn.go, readRecordOrCCS: "received record with version %x when expecting version %x"). TLS 1.3 records say 1.2.
+func (c *Conn) wrongVersion(d Direction, h tlswire.RecordHeader, body []byte) bool {
+	if d != FromClient || c.tls.ServerHello == nil || h.Version == min(c.tls.Version, tlswire.VersionTLS12) {
+		return false
+	}
+	if len(body) == 0 || tlswire.HandshakeType(body[0]) != tlswire.HandshakeClientHello {
+		return false // lenient stacks exist; only a hello begins anew
+	}
+	c.violate(d, ViolationDesync, &tlswire.SyntaxError{Path: "record.version", Problem: "a second ClientHello, in a record of " + h.Version.String() + ", after " + c.tls.Version.String() + " was agreed"})
+	c.stream[d].phase = passing
+	return true
+}
+
+// message reads one whole handshake message. body is valid during the call.
+func (c *Conn) message(d Direction, t tlswire.HandshakeType, body []byte) {
+	s, f := &c.stream[d], &c.tls
+	var err *tlswire.SyntaxError
+	switch t {
+	case tlswire.HandshakeClientHello:
+		s.hello = append(s.hello[:0], body...)
+		err = c.client.Unmarshal(s.hello)
+		f.ClientHello, f.ClientHelloAt = &c.client, Moment{c.at, c.packet}
+	case tlswire.HandshakeServerHello:
+		s.hello = append(s.hello[:0], body...)
+		err = c.server.Unmarshal(s.hello)
+		c.serverHello()
+	case tlswire.HandshakeCertificate:
+		err = c.certificates(d, body)
+	case tlswire.HandshakeServerKeyExchange:
+		if g, ok := tlswire.ParseServerKeyExchangeGroup(body); ok {
+			f.Group = g
+		}
+	case tlswire.HandshakeCertificateRequest:
+		err = c.certificateRequest(body)
+	case tlswire.HandshakeServerHelloDone:
+		f.HelloDone = true
+	case tlswire.HandshakeClientKeyExchange:
+		f.ClientKeyExchange = true
+	}
+	if err != nil {
+		c.violate(d, ViolationMessage, err)
+	}
+}
+
+// serverHello draws what the ServerHello agrees on.
+func (c *Conn) serverHello() {
+	h, f := &c.server, &c.tls
+	f.Version = h.Version()
+	if f.Version == tlswire.VersionTLS13 {
+		f.Group = h.Group
+	}
+	if h.HelloRetryRequest() {
+		f.HelloRetry = true
+		return
+	}
+	f.ServerHello, f.ServerHelloAt = h, Moment{c.at, c.packet}
+	f.CipherSuite, f.ALPN = h.CipherSuite, h.ALPN
+	f.Resumed = f.Version == tlswire.VersionTLS13 && h.SelectedPSK
+}
+
+// certificates keeps the chain of a Certificate message in clear.
+func (c *Conn) certificates(d Direction, body []byte) *tlswire.SyntaxError {
+	f := &c.tls.Certificates[d]
+	var err *tlswire.SyntaxError
+	c.ders, err = tlswire.ParseCertificate(body, c.ders[:0])
+	if c.cache == nil {
+		c.cache = new(CertificateCache)
+	}
+	f.Chain = f.Chain[:0]
+	for _, der := range c.ders[:min(len(c.ders), maxChain)] {
+		f.Chain = append(f.Chain, c.cache.Certificate(der))
+	}
+	f.More = max(0, len(c.ders)-maxChain)
+	f.Packet, f.At, f.seen = c.packet, c.at, true
+	return err
+}
+
+// certificateRequest keeps the acceptable CAs.
+func (c *Conn) certificateRequest(body []byte) *tlswire.SyntaxError {
+	var r tlswire.CertificateRequest
+	err := r.Unmarshal(body, c.tls.Version)
+	if c.cache == nil {
+		c.cache = new(CertificateCache)
+	}
+	f := &c.tls.CertificateRequest
+	f.Authorities, f.RawAuthorities = f.Authorities[:0], f.RawAuthorities[:0]
+	for _, der := range r.Authorities[:min(len(r.Authorities), maxAuthorities)] {
+		raw, text := c.cache.Name(der)
+		f.Authorities, f.RawAuthorities = append(f.Authorities, text), append(f.RawAuthorities, raw)
+	}
+	f.More = max(0, len(r.Authorities)-maxAuthorities)
+	f.Packet, f.Visibility = c.packet, Seen
+	return err
+}

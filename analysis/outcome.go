@@ -1,0 +1,228 @@
+package analysis
+
+import "github.com/etcdtap/etcdtap/analysis/tlswire"
+
+// Outcome is a connection's fate.
+type Outcome uint8
+
+const (
+	OutcomePartial          Outcome = iota // seen from the middle or one side only
+	OutcomeEstablished                     // the handshake completed
+	OutcomeRejectedByServer                // the server ended the handshake
+	OutcomeRejectedByClient                // the client ended the handshake with an alert
+	OutcomePlaintextToTLS                  // the client did not speak TLS to a server that does
+	OutcomeTLSToPlaintext                  // the client spoke TLS to a server that does not
+	OutcomePlaintext                       // neither side wanted TLS
+	OutcomeNoReply                         // the client spoke, the server never did
+	OutcomeNoData                          // opened and closed
+	OutcomeAborted                         // the handshake was cut
+	OutcomeRefused                         // the SYN was answered by RST
+	OutcomeUnanswered                      // the SYN was never answered
+)
+
+var outcomeNames = [...]string{"partial", "established", "rejected_by_server", "rejected_by_client", "plaintext_to_tls",
+	"tls_to_plaintext", "plaintext", "no_reply", "no_data", "aborted", "refused", "unanswered"}
+
+func (o Outcome) String() string { return outcomeNames[o] }
+
+// OutcomeCount is the number of outcomes, for arrays indexed by them.
+const OutcomeCount = int(OutcomeUnanswered) + 1
+
+// outcome draws the fate from the facts and what is known of the server.
+func (v *view) outcome() Outcome {
+	f, c, s := v.f, &v.f.Stream[FromClient], &v.f.Stream[FromServer]
+	switch {
+	case f.TCP.Refused:
+		return OutcomeRefused
+	case f.TCP.SYN && !f.TCP.SYNACK && s.Bytes == 0 && f.TCP.Packets[FromServer] == 0 && !f.TCP.Established && c.Bytes == 0:
+		return OutcomeUnanswered
+	case c.Bytes == 0 && s.Bytes == 0:
+		if v.fromCapture() && !f.TCP.SYN && !f.TCP.SYNACK {
+			return OutcomePartial
+		}
+		return OutcomeNoData
+	case f.oneSided():
+		return OutcomePartial
+	case f.TLS != nil && c.speaksTLS():
+		return v.outcomeTLS()
+	case c.StartMissed || s.StartMissed:
+		return OutcomePartial
+	case c.Bytes == 0:
+		return OutcomePlaintext // the server spoke first
+	case s.Protocol == ProtocolTLS && c.Protocol == ProtocolTLSBadVersion:
+		return OutcomeRejectedByServer
+	case s.Protocol == ProtocolTLS:
+		return OutcomePlaintextToTLS
+	case s.Bytes > 0:
+		if c.Protocol == ProtocolTLSBadVersion {
+			return OutcomeTLSToPlaintext
+		}
+		return OutcomePlaintext
+	}
+	return v.outcomeUnanswered()
+}
+
+// speaksTLS reports whether the stream's first bytes are TLS in any framing, or TLS followed them.
+func (s *StreamFacts) speaksTLS() bool {
+	return s.Protocol == ProtocolTLS || s.Protocol == ProtocolSSLv2 || s.Then == ProtocolTLS
+}
+
+// outcomeUnanswered judges plaintext that was not answered by a byte.
+func (v *view) outcomeUnanswered() Outcome {
+	c, s := &v.f.Stream[FromClient], &v.f.Stream[FromServer]
+	switch {
+	case v.cut():
+		return OutcomeAborted
+	case s.Close == CloseNone && c.Close == CloseNone:
+		return OutcomeNoReply
+	case c.Protocol == ProtocolTLSBadVersion:
+		return OutcomeRejectedByServer
+	case v.expectTLS():
+		if s.Close == CloseNone {
+			return OutcomeAborted
+		}
+		return OutcomePlaintextToTLS
+	}
+	return OutcomePlaintext
+}
+
+// cut reports whether the client ended its stream before the five bytes of a record header.
+func (v *view) cut() bool {
+	c := &v.f.Stream[FromClient]
+	return c.Bytes > 0 && c.Bytes < tlswire.RecordHeaderLen && v.clientClosedFirst()
+}
+
+// outcomeTLS judges a client that spoke TLS.
+func (v *view) outcomeTLS() Outcome {
+	f, t, c, s := v.f, v.f.TLS, &v.f.Stream[FromClient], &v.f.Stream[FromServer]
+	switch {
+	case c.Then == ProtocolTLS && t.ServerHello == nil && v.expectTLS():
+		return OutcomePlaintextToTLS // a PROXY header, say, before the ClientHello
+	case v.established():
+		return OutcomeEstablished
+	case s.Bytes > 0 && !s.speaksTLS() && !s.StartMissed:
+		return OutcomeTLSToPlaintext
+	case s.Bytes == 0:
+		return v.outcomeTLSUnanswered()
+	}
+	if a := v.deciding(); a != nil {
+		if a.From == FromServer {
+			return OutcomeRejectedByServer
+		}
+		return OutcomeRejectedByClient
+	}
+	switch {
+	case c.EarlyGap || s.EarlyGap || c.StartMissed || s.StartMissed || t.joinedLate:
+		return OutcomePartial
+	case v.refusedAfter():
+		return OutcomeRejectedByServer
+	case t.Version == tlswire.VersionTLS13 && v.shape.ClientAlertInLieu:
+		return OutcomeRejectedByClient
+	case c.Close == CloseNone && s.Close == CloseNone && f.Ended == CloseEnd:
+		return OutcomePartial // still going on when the capture ended
+	}
+	return OutcomeAborted
+}
+
+// outcomeTLSUnanswered judges TLS that was not answered by a byte.
+func (v *view) outcomeTLSUnanswered() Outcome {
+	c, s := &v.f.Stream[FromClient], &v.f.Stream[FromServer]
+	switch {
+	case c.Close == CloseNone && s.Close == CloseNone:
+		return OutcomeNoReply
+	case v.clientClosedFirst():
+		return OutcomeAborted
+	case v.dataFirst():
+		return OutcomePlaintextToTLS // crypto/tls calls it that, too
+	case v.waited() >= timeoutFloor, v.f.TLS.ClientHello == nil && v.f.TLS.SSLv2 == nil:
+		return OutcomeAborted
+	case s.Close == CloseRST && v.known&speaksTLS != 0:
+		return OutcomeAborted
+	}
+	return OutcomeTLSToPlaintext
+}
+
+// dataFirst reports whether the client began with an application data record: spliced into the middle of a connection.
+func (v *view) dataFirst() bool {
+	b := v.f.Stream[FromClient].FirstBytes
+	return len(b) > 0 && tlswire.ContentType(b[0]) == tlswire.ContentTypeApplicationData
+}
+
+// established reports whether both sides completed the handshake as far as can be told.
+func (v *view) established() bool {
+	t := v.f.TLS
+	if t.ServerHello == nil {
+		return false
+	}
+	if t.Version != tlswire.VersionTLS13 {
+		return t.Finished[FromClient] && t.Finished[FromServer]
+	}
+	switch {
+	case v.shape.ClientAlertInLieu, v.plainAlert(), v.refusedAfter():
+		return false
+	case v.shape.ClientFinished >= 0:
+		return true
+	}
+	return t.Encrypted[FromClient].Data > 0 && t.Encrypted[FromServer].Data > 1
+}
+
+// plainAlert reports whether anybody sent a fatal alert in clear; in TLS 1.3 that happens only before the keys are there.
+func (v *view) plainAlert() bool {
+	for i := range v.f.TLS.Alerts {
+		if a := &v.f.TLS.Alerts[i]; !a.Encrypted && a.fatal() {
+			return true
+		}
+	}
+	return false
+}
+
+// refusedAfter reports whether a TLS 1.3 server closed right after the client's Finished although it had asked for a certificate:
+// the client's handshake was over, the server's was not. On the peer port HTTP/2 is refused in the same way for another reason.
+func (v *view) refusedAfter() bool {
+	s := &v.shape
+	if v.f.TLS.Version != tlswire.VersionTLS13 || s.ClientFinished < 0 || !s.Requested || s.Accepted {
+		return false
+	}
+	if s.ClientEmpty {
+		return s.RefusedAfter || v.silentlyClosedAfter()
+	}
+	if v.http2AtPeerPort() {
+		return false
+	}
+	return s.RefusedAfter || v.silentlyClosedAfter()
+}
+
+// silentlyClosedAfter reports whether the server sent nothing at all after the handshake and was the first to close: the alert
+// may be lost when it resets the connection.
+func (v *view) silentlyClosedAfter() bool {
+	e, s := &v.f.TLS.Encrypted[FromServer], &v.f.Stream[FromServer]
+	return e.Records == int64(v.shape.ServerFinished)+1 && s.Close != CloseNone && !v.clientClosedFirst() && v.waited() < timeoutFloor
+}
+
+// deciding is the alert that ended the handshake: the first fatal one in clear, or in TLS 1.2 the first encrypted one before both
+// had finished. nil if there is none.
+func (v *view) deciding() *Alert {
+	for i := range v.f.TLS.Alerts {
+		if a := &v.f.TLS.Alerts[i]; !a.Encrypted && a.fatal() || a.Encrypted && !a.Inferred {
+			return a
+		}
+	}
+	return nil
+}
+
+// fatal reports whether the alert ends a handshake. Senders get the level wrong, so the code counts (RFC 8446, Section 6).
+func (a *Alert) fatal() bool {
+	return a.Code != alertCloseNotify && a.Code != alertNoRenegotiation && (a.Level == tlswire.AlertLevelFatal || a.Code != alertUserCanceled)
+}
+
+// clientClosedFirst reports whether the client's FIN or RST came before the server's.
+func (v *view) clientClosedFirst() bool {
+	c, s := &v.f.Stream[FromClient], &v.f.Stream[FromServer]
+	if c.Close == CloseNone || s.Close == CloseNone {
+		return c.Close != CloseNone
+	}
+	if c.ClosePacket != s.ClosePacket {
+		return c.ClosePacket < s.ClosePacket
+	}
+	return c.ClosedAt.Before(s.ClosedAt)
+}

@@ -1,0 +1,195 @@
+package analysis
+
+import (
+	"time"
+
+	"github.com/etcdtap/etcdtap/analysis/tlswire"
+)
+
+func (v *view) refused() {
+	if v.result != OutcomeRefused {
+		return
+	}
+	f := v.add(CodeRefused, Certain, "nothing listens on "+v.f.Server.String()+", or a firewall rejects: the SYN was answered with RST")
+	f.saw(FromClient, v.f.TCP.FirstPacket, v.f.Start, "SYN")
+	f.saw(FromServer, v.f.TCP.LastPacket, v.f.End, "RST")
+}
+
+func (v *view) unanswered() {
+	if v.result != OutcomeUnanswered {
+		return
+	}
+	f := v.add(CodeUnanswered, Likely, itoa(v.f.TCP.Packets[FromClient])+" SYN in "+seconds(v.f.End.Sub(v.f.Start))+" and no answer: the packets or the answers are dropped on the way, or the host is down")
+	f.saw(FromClient, v.f.TCP.FirstPacket, v.f.Start, "SYN")
+}
+
+func (v *view) noReply() {
+	if v.result != OutcomeNoReply {
+		return
+	}
+	c := &v.f.Stream[FromClient]
+	what := c.firstBytes()
+	if v.f.TLS != nil && v.f.TLS.ClientHello != nil {
+		what = "a ClientHello of " + itoa(c.Bytes) + " bytes"
+	}
+	f := v.add(CodeNoReply, Likely, "the client sent "+what+" and the server sent nothing in the "+seconds(v.f.End.Sub(c.FirstAt))+" that were captured after it")
+	if v.f.Ended == CloseEnd && v.f.End.Sub(c.FirstAt) < time.Second {
+		f.Confidence = Possible
+		f.Meaning += "; the capture may simply have ended too early"
+	}
+	f.saw(FromClient, c.FirstPacket, c.FirstAt, "the client's first bytes")
+}
+
+// seconds writes a duration as people say it.
+func seconds(d time.Duration) string {
+	if d < 0 {
+		d = 0
+	}
+	switch {
+	case d < 10*time.Millisecond:
+		return d.Round(10 * time.Microsecond).String()
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	}
+	return d.Round(10 * time.Millisecond).String()
+}
+
+func (v *view) connectionWithoutData() {
+	c, s := &v.f.Stream[FromClient], &v.f.Stream[FromServer]
+	if v.result != OutcomeNoData || c.Close == CloseRST || c.Close == CloseNone && s.Close == CloseNone {
+		return
+	}
+	if !v.clientClosedFirst() && v.waited() >= timeoutFloor {
+		return // handshakeTimeout
+	}
+	who := "client"
+	if !v.clientClosedFirst() {
+		who = "server"
+	}
+	f := v.add(CodeConnectionWithoutData, Certain, "the connection was opened and closed again by the "+who+" after "+seconds(v.f.End.Sub(v.f.Start))+", without a byte from either side")
+	v.sawClose(f, FromClient)
+	v.sawClose(f, FromServer)
+}
+
+func (v *view) connectionReset() {
+	c, s := &v.f.Stream[FromClient], &v.f.Stream[FromServer]
+	switch {
+	case v.result == OutcomeNoData && c.Close == CloseRST && v.clientClosedFirst():
+		f := v.add(CodeConnectionReset, Certain, "the client opened the connection and reset it after "+seconds(v.f.End.Sub(v.f.Start))+" without a byte, as a load balancer's health check does")
+		v.sawClose(f, FromClient)
+	case v.result != OutcomeAborted:
+	case c.Close == CloseRST && v.clientClosedFirst() && !v.cut():
+		f := v.add(CodeConnectionReset, Certain, "the client reset the connection "+v.stage())
+		v.sawClose(f, FromClient)
+	case s.Close == CloseRST && !v.clientClosedFirst() && v.waited() < timeoutFloor:
+		f := v.add(CodeConnectionReset, Certain, "the server reset the connection "+v.stage())
+		f.AtFault = FaultUnknown
+		v.sawClose(f, FromServer)
+	}
+}
+
+// stage says how far the handshake had come, as a phrase that can follow "closed".
+func (v *view) stage() string {
+	t := v.f.TLS
+	switch {
+	case t == nil || t.ClientHello == nil && t.SSLv2 == nil:
+		return "before it had sent a ClientHello"
+	case t.ServerHello == nil:
+		return "after its ClientHello, before the server had answered"
+	case t.ClientKeyExchange || t.Encrypted[FromClient].Started:
+		return "after both hellos and the client's key exchange"
+	}
+	return "after the server's hello and certificate, before its own part of the handshake"
+}
+
+func (v *view) handshakeCut() {
+	c := &v.f.Stream[FromClient]
+	if v.result != OutcomeAborted || c.Close != CloseFIN || !v.clientClosedFirst() {
+		return
+	}
+	if !c.Incomplete && !v.cut() {
+		return
+	}
+	what := "in the middle of a TLS record, after " + itoa(c.Bytes) + " bytes"
+	if v.cut() {
+		what = "after " + itoa(c.Bytes) + " bytes (hex " + hexBytes(c.FirstBytes) + "), fewer than the five of a TLS record header"
+	}
+	f := v.add(CodeHandshakeCut, Certain, "the client closed the connection "+what)
+	f.sawBytes(FromClient, c.FirstPacket, c.FirstAt, "first bytes of the client", quotable(c))
+	v.sawClose(f, FromClient)
+}
+
+func (v *view) handshakeAbandoned() {
+	c := &v.f.Stream[FromClient]
+	if v.result != OutcomeAborted || c.Incomplete || v.f.TLS == nil || v.cut() {
+		return
+	}
+	if closeNotify := v.closeNotifyFirst(); closeNotify {
+		f := v.add(CodeHandshakeAbandoned, Certain, "the client's first and only record is the alert close_notify: it gave up before it had sent a ClientHello")
+		f.saw(FromClient, c.FirstPacket, c.FirstAt, "alert close_notify")
+		return
+	}
+	if c.Close != CloseFIN || !v.clientClosedFirst() {
+		return
+	}
+	f := v.add(CodeHandshakeAbandoned, Certain, "the client closed the connection "+v.stage()+", and sent no alert that would say why")
+	if t := v.f.TLS; t.ServerHello != nil {
+		f.Meaning += "; a client that does not like the server's certificate, or whose user interrupted it, looks like this"
+	}
+	v.sawClose(f, FromClient)
+}
+
+// closeNotifyFirst reports whether the client began with an alert record.
+func (v *view) closeNotifyFirst() bool {
+	b := v.f.Stream[FromClient].FirstBytes
+	return v.f.TLS.ClientHello == nil && v.f.TLS.SSLv2 == nil && len(b) > 0 && tlswire.ContentType(b[0]) == tlswire.ContentTypeAlert
+}
+
+func (v *view) handshakeTimeout() {
+	s := &v.f.Stream[FromServer]
+	if v.result != OutcomeNoData && v.result != OutcomeAborted || s.Close == CloseNone || v.clientClosedFirst() || v.waited() < timeoutFloor {
+		return
+	}
+	what := "the client sent nothing"
+	if t := v.f.TLS; t != nil && t.ServerHello != nil {
+		what = "the client sent nothing after the server's answer; if it is alive, the answer was lost on the way (suspect the MTU)"
+	} else if v.f.Stream[FromClient].Bytes > 0 {
+		what = "the client never completed its ClientHello"
+	}
+	f := v.add(CodeHandshakeTimeout, Certain, "the server closed after waiting "+seconds(v.waited())+": "+what)
+	v.sawClose(f, FromServer)
+}
+
+func (v *view) oneSidedCapture() {
+	if !v.f.oneSided() || v.f.TCP.Packets[FromClient]+v.f.TCP.Packets[FromServer] < 2 {
+		return
+	}
+	if v.result != OutcomePartial {
+		return
+	}
+	side := FromClient
+	if v.f.TCP.Packets[FromClient] == 0 {
+		side = FromServer
+	}
+	v.add(CodeOneSidedCapture, Certain, "only the "+side.String()+"'s packets are in the capture ("+itoa(v.f.TCP.Packets[side])+" of them): what the other side said, and so the cause, cannot be seen")
+}
+
+func (v *view) captureLoss() {
+	c, s := &v.f.Stream[FromClient], &v.f.Stream[FromServer]
+	if v.f.oneSided() || !(c.EarlyGap && !c.StartMissed || s.EarlyGap && !s.StartMissed) {
+		return
+	}
+	f := v.add(CodeCaptureLoss, Certain, itoa(c.Missed)+" bytes of the client and "+itoa(s.Missed)+" of the server are not in the capture, some of them from the handshake: findings that rest on what is absent may be wrong")
+	if v.f.TCP.Truncated > 0 {
+		f.Meaning += "; " + itoa(v.f.TCP.Truncated) + " packets were cut by the snapshot length"
+		f.Fix = append([]string{"capture whole packets: `tcpdump -s 0`"}, f.Fix...)
+	}
+}
+
+func (v *view) conflictingRetransmission() {
+	if v.f.TCP.Conflicting == 0 {
+		return
+	}
+	v.add(CodeConflictingRetransmission, Certain, itoa(v.f.TCP.Conflicting)+" bytes came twice with different values; those that came first were used").
+		saw(FromClient, v.f.TCP.ConflictPacket, time.Time{}, "first conflicting segment").Evidence[0].From = ""
+}

@@ -1,0 +1,150 @@
+package analysis
+
+import (
+	"slices"
+
+	"github.com/etcdtap/etcdtap/analysis/tlswire"
+)
+
+// maxPeerAnswer bounds the encrypted records with which a peer port may answer HTTP/2 before it closes: two tickets, the HTTP/1.1
+// answer "400 Bad Request" of etcd 3.6 and later in one or two records, and close_notify.
+const maxPeerAnswer = 6
+
+// http2AtPeerPort reports whether the connection is HTTP/2 to the peer port, which no etcd since 3.2.13 serves over TLS: 3.5 and
+// earlier expect a second TLS inside the first (embed/etcd.go, servePeers hands HTTP/2 to a gRPC server with TLS credentials);
+// 3.6 and later have no gRPC server there.
+func (v *view) http2AtPeerPort() bool {
+	t := v.f.TLS
+	if v.endpoint != EndpointPeer || t == nil || t.ServerHello == nil {
+		return false
+	}
+	agreed, _ := t.H2(v.shape)
+	if !agreed && !v.onlyHTTP2() {
+		return false
+	}
+	return v.clientSentData() && v.peerAnswered() <= maxPeerAnswer && (v.f.Stream[FromServer].Close != CloseNone || t.Encrypted[FromServer].Last.Type == tlswire.ContentTypeAlert)
+}
+
+// onlyHTTP2 reports whether the choice of protocol is hidden, and the client would take HTTP/2 alone.
+func (v *view) onlyHTTP2() bool {
+	t := v.f.TLS
+	return t.Version == tlswire.VersionTLS13 && v.shape.ServerFinished < 0 && t.ClientHello != nil && slices.Equal(t.ClientHello.ALPN, []string{"h2"})
+}
+
+// clientSentData reports whether the client sent something after its handshake: its HTTP/2 preface.
+func (v *view) clientSentData() bool {
+	e := &v.f.TLS.Encrypted[FromClient]
+	if v.f.TLS.Version != tlswire.VersionTLS13 {
+		return e.Data > 0
+	}
+	if v.shape.ClientFinished < 0 {
+		return e.Data > 1
+	}
+	return e.Records > int64(v.shape.ClientFinished)+1 && e.Shape[min(v.shape.ClientFinished+1, len(e.Shape)-1)].Length != alertRecord
+}
+
+// peerAnswered is how many records the server sent after its handshake.
+func (v *view) peerAnswered() int64 {
+	e := &v.f.TLS.Encrypted[FromServer]
+	if v.f.TLS.Version != tlswire.VersionTLS13 {
+		return e.Data
+	}
+	return e.Records - int64(v.shape.ServerFinished) - 1
+}
+
+func (v *view) grpcToPeerPort() {
+	if v.result != OutcomeEstablished || !v.http2AtPeerPort() {
+		return
+	}
+	t := v.f.TLS
+	agreed, seen := t.H2(v.shape)
+	confidence, how := Certain, ""
+	if !seen {
+		confidence, how = Likely, " (inferred from the length of its encrypted answer)"
+	}
+	f := v.add(CodeGRPCToPeerPort, confidence, "")
+	f.Title = "right TLS, wrong port: HTTP/2 to the peer port"
+	f.Meaning = "the TLS handshake succeeded and HTTP/2 was agreed on" + how + "; the client sent its HTTP/2 preface and the server closed"
+	if !agreed {
+		f.Meaning = "the TLS handshake succeeded with a client that speaks only HTTP/2; it sent its preface and the server closed"
+	}
+	data := v.peerAnswered()
+	if t.Version == tlswire.VersionTLS13 && data > 0 || t.Version != tlswire.VersionTLS13 && data > 0 {
+		f.Meaning += v.afterAnswer(data)
+	} else {
+		f.Meaning += " without an answer"
+	}
+	f.Meaning += ". The certificates are right: gRPC belongs on the client port. Up to etcd 3.5 the peer port expects a second TLS inside the first, from 3.6 on it speaks HTTP/1 only"
+	f.saw(FromServer, t.ServerHelloAt.Packet, t.ServerHelloAt.At, "handshake completed, "+t.Version.String())
+	client := &t.Encrypted[FromClient]
+	f.saw(FromClient, client.Last.Packet, client.Last.At, "the client's encrypted HTTP/2 preface, then nothing that was answered")
+	v.sawClose(f, FromServer)
+}
+
+// afterAnswer tells 3.6's answer inside TLS from 3.5's silence by the length of what the server sent.
+func (v *view) afterAnswer(records int64) string {
+	t := v.f.TLS
+	const badRequest = 103 // "HTTP/1.1 400 Bad Request", its headers and body, as net/http writes it (server.go)
+	overhead := 24         // TLS 1.2 AES-GCM: explicit nonce and tag
+	if t.Version == tlswire.VersionTLS13 {
+		overhead = innerType + tagLength
+	}
+	for _, r := range t.Encrypted[FromServer].Shape {
+		if r.Type == tlswire.ContentTypeApplicationData && r.Length == badRequest+overhead {
+			return " after a record as long as HTTP's \"400 Bad Request\", as etcd 3.6 and later answer"
+		}
+	}
+	if t.Version == tlswire.VersionTLS13 && records == 1 {
+		return " without an answer, as etcd 3.5 and earlier do"
+	}
+	return ""
+}
+
+// peerSANMismatch: the peer listener compares the client certificate's SANs with its address, and looks at the CRL, after the
+// handshake, and closes without waiting for data (client/pkg/transport, listener_tls.go, etcd 3.3 to 3.7).
+func (v *view) peerSANMismatch() {
+	if v.result != OutcomeEstablished || v.has(CodeGRPCToPeerPort) || v.endpoint != EndpointPeer && v.endpoint != EndpointClient {
+		return
+	}
+	if !v.closedAfterHandshake() {
+		return
+	}
+	if v.endpoint == EndpointClient {
+		f := v.add(CodeClientCertRevoked, Possible, "the handshake completed and the server closed at once, without a byte of data: after the handshake etcd looks only at the certificate revocation list (--client-crl-file)")
+		v.sawClose(f, FromServer)
+		return
+	}
+	confidence, text := Likely, "the handshake completed and the peer port closed at once, without a byte of data: after the handshake etcd compares the addresses in the client's certificate with "+v.f.Client.Addr().String()+", where it comes from, and looks at the revocation list"
+	if c := v.f.TLS.Certificates[FromClient].Chain; len(c) > 0 && c[0].X509 != nil {
+		leaf := c[0].X509
+		switch {
+		case hasIP(leaf, v.f.Client.Addr()):
+			return // its address is right; a CRL would be the reason
+		case len(leaf.DNSNames) == 0 && len(leaf.IPAddresses) == 0:
+			return // etcd takes a certificate without any
+		case len(leaf.DNSNames) == 0:
+			confidence = Certain
+		}
+		text += "; the certificate is valid for " + sans(leaf)
+	}
+	f := v.add(CodePeerSANMismatch, confidence, text)
+	v.sawClose(f, FromServer)
+}
+
+// closedAfterHandshake reports whether the server took a client certificate and then was the first to close, with no data sent.
+func (v *view) closedAfterHandshake() bool {
+	t, s := v.f.TLS, &v.f.Stream[FromServer]
+	if s.Close == CloseNone || v.clientClosedFirst() || v.waited() >= timeoutFloor {
+		return false
+	}
+	server, client := &t.Encrypted[FromServer], &t.Encrypted[FromClient]
+	if t.Version != tlswire.VersionTLS13 {
+		return len(t.Certificates[FromClient].Chain) > 0 && server.Data == 0
+	}
+	if v.shape.ServerFinished < 0 || !v.shape.ClientPresented || v.shape.RefusedAfter {
+		return false
+	}
+	// A ticket of Go's holds the client's chain, so it is longer than the record that brought the chain.
+	after := server.Shape[v.shape.ServerFinished+1:]
+	return server.Records <= maxShape && len(after) == 2 && after[0].Length > client.Shape[0].Length && after[1].Length == alertRecord && !laterThanClose(after[1], client.Shape)
+}

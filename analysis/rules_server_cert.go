@@ -1,0 +1,175 @@
+package analysis
+
+import (
+	"crypto/x509"
+	"slices"
+
+	"github.com/etcdtap/etcdtap/analysis/tlswire"
+)
+
+// certificateAlerts are the alerts with which a client refuses a server's certificate.
+var certificateAlerts = []tlswire.AlertCode{alertBadCertificate, alertUnsupportedCert, alertCertRevoked, alertCertExpired,
+	alertCertUnknown, alertUnknownCA}
+
+// serverLeaf is the server's certificate, nil when it was not seen or does not parse.
+func (v *view) serverLeaf() *x509.Certificate {
+	if v.f.TLS == nil || len(v.f.TLS.Certificates[FromServer].Chain) == 0 {
+		return nil
+	}
+	return v.f.TLS.Certificates[FromServer].Chain[0].X509
+}
+
+// refusedByClient is the client's alert when it is about the server's certificate, in clear; inferred reports the same from the
+// shape of TLS 1.3.
+func (v *view) refusedByClient() (a *Alert, inferred bool) {
+	if v.result != OutcomeRejectedByClient || v.f.TLS.ServerHello == nil {
+		return nil, false
+	}
+	if a := v.sentAlert(FromClient); a != nil {
+		if slices.Contains(certificateAlerts, a.Code) {
+			return a, false
+		}
+		return nil, false
+	}
+	return nil, v.shape.ClientAlertInLieu
+}
+
+func (v *view) serverCertRefused() {
+	a, inferred := v.refusedByClient()
+	if a == nil && !inferred {
+		return
+	}
+	if inferred {
+		r := &v.f.TLS.Encrypted[FromClient].Shape[0]
+		f := v.add(CodeServerCertRefused, Likely, "in TLS 1.3 this is encrypted and inferred from record lengths: after the server's certificate the client sent an alert where its Finished was due, so it refuses etcd's certificate, not the other way round")
+		f.saw(FromClient, r.Packet, r.At, "encrypted record of "+itoa(r.Length)+" bytes where at least "+itoa(finishedRecord(v.f.TLS.CipherSuite))+" were due: an alert")
+		return
+	}
+	f := v.add(CodeServerCertRefused, Certain, "the client refused etcd's certificate with the alert "+a.Code.String()+", not the other way round"+v.whyRefused(a)).sawAlert(a)
+	if c := &v.f.TLS.Certificates[FromServer]; len(c.Chain) > 0 {
+		f.saw(FromServer, c.Packet, c.At, "Certificate "+Quote(c.Chain[0].Subject)+", issuer "+Quote(c.Chain[0].Issuer)+", SHA-256 "+hexBytes(c.Chain[0].SHA256[:]))
+	}
+}
+
+// whyRefused adds what the alert and the certificate show of the reason.
+func (v *view) whyRefused(a *Alert) string {
+	leaf := v.serverLeaf()
+	switch {
+	case a.Code == alertUnknownCA:
+		return ": it does not know the CA that issued it"
+	case leaf == nil:
+		return ""
+	case validity(leaf, a.At) != "":
+		return ": " + validity(leaf, a.At)
+	case v.nameMismatch() != "":
+		return "; " + v.nameMismatch()
+	case v.f.TLS.ClientHello != nil && v.f.TLS.ClientHello.ServerName != "":
+		return "; the certificate is in its period and valid for the name asked for, so the client most likely does not know its issuer " + Quote(leaf.Issuer.String())
+	}
+	return "; the certificate is in its period and valid for this address, so the client most likely does not know its issuer " + Quote(leaf.Issuer.String())
+}
+
+// nameMismatch says how the name or address that the client asked for differs from those of the certificate: "" when it does not.
+func (v *view) nameMismatch() string {
+	leaf, h := v.serverLeaf(), v.f.TLS.ClientHello
+	if leaf == nil || h == nil {
+		return ""
+	}
+	if h.ServerName != "" {
+		if leaf.VerifyHostname(h.ServerName) == nil {
+			return ""
+		}
+		return "the client asked for " + Quote(h.ServerName) + ", and the certificate is valid for " + sans(leaf)
+	}
+	if hasIP(leaf, v.f.Server.Addr()) {
+		return ""
+	}
+	return "the client asked for no name, so for the address " + v.f.Server.Addr().String() + ", and the certificate is valid for " + sans(leaf)
+}
+
+// serverName compares the certificate with the name asked for. Where the client did not refuse it, it does not matter to it, or
+// it checks later: curl and OpenSSL compare names after the handshake.
+func (v *view) serverName() {
+	if v.serverLeaf() == nil {
+		return
+	}
+	text := v.nameMismatch()
+	if text == "" {
+		return
+	}
+	a, _ := v.refusedByClient()
+	c := &v.f.TLS.Certificates[FromServer]
+	asked := v.f.TLS.ClientHello.ServerName != ""
+	switch {
+	case a != nil && (a.Code == alertBadCertificate || a.Code == alertCertUnknown):
+		f := v.add(CodeServerNameMismatch, Likely, text)
+		if asked {
+			f.Confidence = Certain
+		}
+		f.saw(FromServer, c.Packet, c.At, "certificate valid for "+sans(v.serverLeaf())).sawAlert(a)
+	case asked && v.result != OutcomeRejectedByServer && !v.serverSent():
+		f := v.add(CodeServerNameMismatch, Likely, text+"; the client closed without using the connection, as curl does when the name is wrong")
+		f.Severity = Warning
+		f.saw(FromServer, c.Packet, c.At, "certificate valid for "+sans(v.serverLeaf()))
+	case asked && v.result == OutcomeEstablished:
+		f := v.add(CodeServerNameMismatch, Possible, text+"; this client did not mind")
+		f.Severity = Info
+	}
+}
+
+// serverSent reports whether the server sent application data in TLS 1.2.
+func (v *view) serverSent() bool { return v.f.TLS.Encrypted[FromServer].Data > 0 }
+
+// serverCertificate judges the server's certificate by itself.
+func (v *view) serverCertificate() {
+	leaf := v.serverLeaf()
+	if leaf == nil {
+		return
+	}
+	c := &v.f.TLS.Certificates[FromServer]
+	refused, _ := v.refusedByClient()
+	if text := validity(leaf, c.At); text != "" {
+		f := v.add(CodeServerCertExpired, Certain, "the server's certificate "+Quote(c.Chain[0].Subject)+": "+text)
+		f.saw(FromServer, c.Packet, c.At, "certificate valid from "+day(leaf.NotBefore)+" to "+day(leaf.NotAfter))
+		if refused == nil {
+			f.Severity, f.Meaning = Warning, f.Meaning+"; this client did not refuse it for that"
+		}
+	}
+	if !allows(leaf, x509.ExtKeyUsageServerAuth) {
+		f := v.add(CodeServerCertKeyUsage, Certain, "the server's certificate "+Quote(c.Chain[0].Subject)+" has the extended key usage "+usages(leaf)+", and servers need serverAuth")
+		f.saw(FromServer, c.Packet, c.At, "extended key usage "+usages(leaf))
+		if refused == nil {
+			f.Severity = Warning
+		}
+	}
+	v.certificateQuality(FromServer, "server")
+}
+
+// certificateQuality warns of what works now and will not for ever.
+func (v *view) certificateQuality(d Direction, side string) {
+	c := &v.f.TLS.Certificates[d]
+	leaf := c.Chain[0].X509
+	if leaf == nil {
+		return
+	}
+	if text := weakness(leaf); text != "" {
+		v.add(CodeWeakCertificate, Certain, "the "+side+"'s certificate "+Quote(c.Chain[0].Subject)+" is weak: "+text).
+			saw(d, c.Packet, c.At, "SHA-256 "+hexBytes(c.Chain[0].SHA256[:]))
+	}
+	if left := leaf.NotAfter.Sub(c.At); left > 0 && left < expiresSoon {
+		v.add(CodeCertExpiresSoon, Certain, "the "+side+"'s certificate "+Quote(c.Chain[0].Subject)+" expires on "+day(leaf.NotAfter)+", "+span(left)+" after this connection").
+			saw(d, c.Packet, c.At, "not_after "+day(leaf.NotAfter))
+	}
+}
+
+// clientAlert is for an alert of the client's that is not about the server's certificate.
+func (v *view) clientAlert() {
+	if v.result != OutcomeRejectedByClient || v.has(CodeServerCertRefused) {
+		return
+	}
+	if a := v.sentAlert(FromClient); a != nil {
+		v.add(CodeClientAlert, Certain, "the client ended the handshake with the alert "+a.Code.String()+" "+v.stage()).sawAlert(a)
+		return
+	}
+	v.add(CodeClientAlert, Likely, "the client ended the handshake with an encrypted alert "+v.stage())
+}

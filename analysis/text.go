@@ -1,0 +1,49 @@
+package analysis
+
+import (
+	"encoding/hex"
+	"strconv"
+	"unicode/utf8"
+)
+
+func itoa[T ~int | ~int64](n T) string { return strconv.FormatInt(int64(n), 10) }
+
+func hexBytes(b []byte) string { return hex.EncodeToString(b) }
+
+// Quote escapes text that came from the wire or a log so that it can be printed: control characters, invalid UTF-8 and
+// everything that could move a terminal's cursor or reorder a line become escapes.
+func Quote(s string) string {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < 0x20 || c >= 0x7f || c == '\\' {
+			return quote(s)
+		}
+	}
+	return s
+}
+
+func quote(s string) string {
+	b := make([]byte, 0, len(s)+16)
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
+		switch {
+		case r == '\\':
+			b = append(b, `\\`...)
+		case r == '\n':
+			b = append(b, `\n`...)
+		case r == '\r':
+			b = append(b, `\r`...)
+		case r == '\t':
+			b = append(b, `\t`...)
+		case r == utf8.RuneError && n == 1, r < 0x20, r == 0x7f:
+			b = append(b, `\x`...)
+			b = append(b, hexBytes([]byte{s[0]})...)
+		case !strconv.IsPrint(r):
+			q := strconv.QuoteRuneToASCII(r)
+			b = append(b, q[1:len(q)-1]...)
+		default:
+			b = append(b, s[:n]...)
+		}
+		s = s[n:]
+	}
+	return string(b)
+}

@@ -1,0 +1,188 @@
+package analysis
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/x509"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// expiresSoon is how long before its end a certificate is worth a word. kubeadm renews at every upgrade, so a month is time enough.
+const expiresSoon = 30 * 24 * time.Hour
+
+// validity says how a certificate stands at a time: "" when it is valid.
+func validity(c *x509.Certificate, at time.Time) string {
+	switch {
+	case at.After(c.NotAfter):
+		return "it expired on " + day(c.NotAfter) + ", " + span(at.Sub(c.NotAfter)) + " before this connection"
+	case at.Before(c.NotBefore):
+		return "it is valid only from " + c.NotBefore.UTC().Format(time.RFC3339) + ", " + span(c.NotBefore.Sub(at)) + " after this connection: a clock is wrong, or it is too new"
+	}
+	return ""
+}
+
+func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+// span writes a long duration in days, a short one as it is.
+func span(d time.Duration) string {
+	if d >= 48*time.Hour {
+		return itoa(int64(d/(24*time.Hour))) + " days"
+	}
+	return d.Round(time.Second).String()
+}
+
+// allows reports whether the certificate may be used for want. No extended key usage at all means any (RFC 5280, Section 4.2.1.12).
+func allows(c *x509.Certificate, want x509.ExtKeyUsage) bool {
+	return len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) == 0 || slices.Contains(c.ExtKeyUsage, want) || slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny)
+}
+
+// usages names the extended key usages.
+func usages(c *x509.Certificate) string {
+	s := ExtKeyUsages(c)
+	if len(s) == 0 {
+		return "none"
+	}
+	out := s[0]
+	for _, u := range s[1:] {
+		out += ", " + u
+	}
+	return out
+}
+
+// ExtKeyUsages names a certificate's extended key usages as OpenSSL's configuration does, unknown ones by their OID.
+func ExtKeyUsages(c *x509.Certificate) []string {
+	var s []string
+	for _, u := range c.ExtKeyUsage {
+		switch u {
+		case x509.ExtKeyUsageAny:
+			s = append(s, "any")
+		case x509.ExtKeyUsageServerAuth:
+			s = append(s, "serverAuth")
+		case x509.ExtKeyUsageClientAuth:
+			s = append(s, "clientAuth")
+		case x509.ExtKeyUsageCodeSigning:
+			s = append(s, "codeSigning")
+		case x509.ExtKeyUsageEmailProtection:
+			s = append(s, "emailProtection")
+		case x509.ExtKeyUsageTimeStamping:
+			s = append(s, "timeStamping")
+		case x509.ExtKeyUsageOCSPSigning:
+			s = append(s, "OCSPSigning")
+		default:
+			s = append(s, "usage-"+itoa(int(u)))
+		}
+	}
+	for _, oid := range c.UnknownExtKeyUsage {
+		s = append(s, oid.String())
+	}
+	return s
+}
+
+// weakness names what is too weak in a certificate by today's measure: "" when nothing is.
+func weakness(c *x509.Certificate) string {
+	switch k := c.PublicKey.(type) {
+	case *rsa.PublicKey:
+		if n := k.N.BitLen(); n < 2048 {
+			return "its RSA key has " + itoa(n) + " bits, 2048 are the least"
+		}
+	case *ecdsa.PublicKey:
+		if n := k.Curve.Params().BitSize; n < 256 {
+			return "its ECDSA key has " + itoa(n) + " bits, 256 are the least"
+		}
+	}
+	if insecureSignature(c) {
+		return "it is signed with " + c.SignatureAlgorithm.String() + ", which Go refuses"
+	}
+	return ""
+}
+
+// insecureSignature reports whether crypto/x509 refuses the signature's hash. A self-signed root's is never looked at.
+func insecureSignature(c *x509.Certificate) bool {
+	switch c.SignatureAlgorithm {
+	case x509.MD2WithRSA, x509.MD5WithRSA, x509.SHA1WithRSA, x509.ECDSAWithSHA1, x509.DSAWithSHA1:
+		return !bytes.Equal(c.RawIssuer, c.RawSubject)
+	}
+	return false
+}
+
+// brokenChain names what makes a presented chain unusable whoever is trusted: "" when nothing does.
+func brokenChain(chain []*Certificate) string {
+	leaf := chain[0].X509
+	if len(leaf.UnhandledCriticalExtensions) > 0 {
+		return "it has the critical extension " + leaf.UnhandledCriticalExtensions[0].String() + ", which Go does not know and so must refuse"
+	}
+	for i, c := range chain {
+		if c.X509 == nil {
+			continue
+		}
+		if insecureSignature(c.X509) {
+			return Quote(c.Subject) + " is signed with " + c.X509.SignatureAlgorithm.String() + ", which Go refuses"
+		}
+		if i > 0 && bytes.Equal(c.X509.RawSubject, leaf.RawIssuer) && !mayIssue(c.X509) {
+			return "its issuer " + Quote(c.Subject) + " is presented with it and is no CA"
+		}
+	}
+	return ""
+}
+
+// mayIssue reports whether the certificate may sign others (RFC 5280, Sections 4.2.1.9 and 4.2.1.3).
+func mayIssue(c *x509.Certificate) bool {
+	return c.BasicConstraintsValid && c.IsCA && (c.KeyUsage == 0 || c.KeyUsage&x509.KeyUsageCertSign != 0)
+}
+
+// namedIssuer reports whether the issuer of any certificate in the chain is among the names.
+func namedIssuer(chain []*Certificate, names [][]byte) bool {
+	for _, c := range chain {
+		if c.X509 != nil && slices.ContainsFunc(names, func(n []byte) bool { return bytes.Equal(n, c.X509.RawIssuer) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// otherIssuerKey reports whether two certificates name the same issuer but different keys of it: the CA was made anew under its
+// old name. It cannot tell when either lacks the key identifier.
+func otherIssuerKey(a, b *x509.Certificate) bool {
+	return bytes.Equal(a.RawIssuer, b.RawIssuer) && len(a.AuthorityKeyId) > 0 && len(b.AuthorityKeyId) > 0 && !bytes.Equal(a.AuthorityKeyId, b.AuthorityKeyId)
+}
+
+// hasIP reports whether the certificate is valid for the address.
+func hasIP(c *x509.Certificate, addr netip.Addr) bool {
+	for _, ip := range c.IPAddresses {
+		if a, ok := netip.AddrFromSlice(ip); ok && a.Unmap() == addr.Unmap() {
+			return true
+		}
+	}
+	return false
+}
+
+// sans lists the names and addresses that a certificate is valid for.
+func sans(c *x509.Certificate) string {
+	s := ""
+	n := 0
+	add := func(x string) {
+		if n++; n > 12 {
+			return
+		}
+		if s != "" {
+			s += ", "
+		}
+		s += x
+	}
+	for _, d := range c.DNSNames {
+		add(Quote(d))
+	}
+	for _, ip := range c.IPAddresses {
+		add(ip.String())
+	}
+	switch {
+	case n == 0:
+		return "no name and no address"
+	case n > 12:
+		return s + " and " + itoa(n-12) + " more"
+	}
+	return s
+}

@@ -1,0 +1,39 @@
+package capture
+
+import (
+	"net/netip"
+
+	"github.com/etcdtap/etcdtap/analysis"
+)
+
+// TCP flag bits (RFC 9293, Section 3.1).
+const (
+	flagFIN = 1 << 0
+	flagSYN = 1 << 1
+	flagRST = 1 << 2
+	flagPSH = 1 << 3
+	flagACK = 1 << 4
+)
+
+// Address is an IP address as a table key: IPv4 is IPv4-mapped (RFC 4291, Section 2.5.5.2).
+type Address [16]byte
+
+// Segment is one TCP segment, decoded from a packet. It is reused from packet to packet.
+type Segment struct {
+	Src, Dst         Address
+	SrcPort, DstPort uint16
+	Seq, Ack         uint32
+	Flags            uint8
+	Window           uint16
+	Payload          []byte // the captured part of the payload; aliases the packet, or the fragment buffer; valid until the next Decode
+	Length           int    // payload bytes on the wire; more than len(Payload) when the packet was cut by the snapshot length
+}
+
+// addrPort gives an address its field-wide form.
+func addrPort(a Address, port uint16) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom16(a).Unmap(), port)
+}
+
+// ConnectionSink receives each connection when it is finished, in the order in which connections finish. The facts are valid
+// during the call only.
+type ConnectionSink func(f *analysis.Facts)
