@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/etcdtap/etcdtap/analysis"
+	"github.com/etcdtap/etcdtap/capture"
+)
+
+// scope says which packets and connections of a capture are looked at.
+type scope struct {
+	expect analysis.Expectations
+	all    bool         // every TCP connection, not only etcd's and TLS
+	hosts  []netip.Addr // only connections with one of these; all when empty
+	ports  []uint16     // only connections with one of these; all when empty
+	filter *capture.Filter
+}
+
+// reader runs a capture through decoding, reassembly and diagnosis.
+type reader struct {
+	scope     scope
+	options   capture.TrackerOptions
+	files     []*capture.File
+	each      func(*analysis.Connection) error // gets each connection in scope, in the order of finishing
+	decoder   capture.Decoder
+	diagnoser analysis.Diagnoser
+	filtered  int64 // packets that the filter, --host or --port left out
+	skipped   int64 // connections out of scope
+	err       error // the first that each returned
+}
+
+// read reads all the files and reports every connection. It stops at the end, at ctx's, or at the first error of each.
+func (r *reader) read(ctx context.Context) (*capture.Merged, capture.TrackerStats, error) {
+	r.diagnoser.Expectations = r.scope.expect
+	r.options.ServerPorts = r.serverPort
+	source := capture.Merge(r.files)
+	tracker := capture.NewTracker(r.options, r.finished)
+	err := r.packets(ctx, source, tracker)
+	if err == nil {
+		tracker.Flush()
+		err = r.err
+	}
+	return source, tracker.Stats(), err
+}
+
+// interruptEvery is how many packets are read between two looks at the context.
+const interruptEvery = 4096
+
+func (r *reader) packets(ctx context.Context, source capture.Source, tracker *capture.Tracker) error {
+	var p capture.Packet
+	var s capture.Segment
+	for n := 0; ; n++ {
+		if n%interruptEvery == 0 && ctx.Err() != nil {
+			return nil // what was read so far is reported, and that it is not all
+		}
+		switch err := source.Next(&p); {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		}
+		if r.scope.filter != nil && !r.scope.filter.Match(&p) {
+			r.filtered++
+			continue
+		}
+		if r.decoder.Decode(&p, &s) != capture.TCP {
+			continue
+		}
+		if !r.scope.wants(&s) {
+			r.filtered++
+			continue
+		}
+		tracker.Segment(&p, &s)
+		if r.err != nil {
+			return r.err
+		}
+	}
+}
+
+// wants reports whether --host and --port let the segment pass.
+func (c *scope) wants(s *capture.Segment) bool {
+	if len(c.ports) > 0 && !slices.Contains(c.ports, s.SrcPort) && !slices.Contains(c.ports, s.DstPort) {
+		return false
+	}
+	if len(c.hosts) == 0 {
+		return true
+	}
+	src, dst := netip.AddrFrom16(s.Src).Unmap(), netip.AddrFrom16(s.Dst).Unmap()
+	return slices.Contains(c.hosts, src) || slices.Contains(c.hosts, dst)
+}
+
+func (r *reader) serverPort(p uint16) bool {
+	e := &r.scope.expect
+	return slices.Contains(e.ClientPorts, p) || slices.Contains(e.PeerPorts, p) || slices.Contains(e.MetricsPorts, p)
+}
+
+// finished judges a connection and hands it on when it is in scope.
+func (r *reader) finished(f *analysis.Facts) {
+	if r.err != nil {
+		return
+	}
+	c := r.diagnoser.Diagnose(f)
+	if !r.scope.all && len(r.scope.ports) == 0 && c.Endpoint == analysis.EndpointOther && f.TLS == nil {
+		r.skipped++
+		return
+	}
+	r.err = r.each(&c)
+}
+
+// openFiles opens all the files; on an error it closes those already open.
+func openFiles(names []string, stdin io.Reader) ([]*capture.File, error) {
+	var files []*capture.File
+	if i := slices.Index(names, "-"); i >= 0 && slices.Contains(names[i+1:], "-") {
+		return nil, &usageError{errors.New("standard input (-) is named twice"), "name it once"}
+	}
+	for _, name := range names {
+		f, err := capture.Open(name, stdin)
+		if err != nil {
+			closeFiles(files)
+			return nil, err
+		}
+		files = append(files, f)
+	}
+	return files, nil
+}
+
+func closeFiles(files []*capture.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}
+
+// input tells the summary what the reader counted.
+func (r *reader) input(source *capture.Merged, stats capture.TrackerStats, elapsed time.Duration, interrupted bool) analysis.Input {
+	in := analysis.Input{Filtered: r.filtered, OutOfScope: r.skipped}
+	for _, f := range r.files {
+		s := f.Stats()
+		in.Files = append(in.Files, f.Name())
+		in.Packets += s.Packets
+		in.Bytes += s.Bytes
+		in.Cut += s.Cut
+		in.Dropped += int64(s.Dropped())
+		in.Secrets += len(f.Secrets())
+	}
+	_ = elapsed
+	if interrupted {
+		in.Warnings = append(in.Warnings, "interrupted: what follows packet "+fmt.Sprint(in.Packets)+" was not read")
+	}
+	for _, err := range source.Truncated() {
+		in.Warnings = append(in.Warnings, err.Error())
+	}
+	return in
+}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"golang.org/x/term"
+)
+
+// Exit statuses, as `etcdtap --help` documents them.
+const (
+	exitOK       = 0
+	exitFailure  = 1 // could not open, could not write
+	exitUsage    = 2
+	exitFindings = 3 // a finding of severity error, where --exit-code asked
+)
+
+// usageError is a mistake on the command line. hint is the next command to run.
+type usageError struct {
+	err  error
+	hint string
+}
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+// errFindings asks for exit status 3 without a message: the findings are the message.
+var errFindings = errors.New("findings of severity error")
+
+// environment is what a command may touch of the world.
+type environment struct {
+	env            []string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	log            *zap.Logger // diagnostics, to stderr
+	verbose        bool
+}
+
+// getenv looks a variable up.
+func (e *environment) getenv(name string) string {
+	for _, kv := range slices.Backward(e.env) {
+		if v, ok := strings.CutPrefix(kv, name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
+// terminal returns the size of w when it is a terminal.
+func terminal(w any) (width int, ok bool) {
+	f, isFile := w.(*os.File)
+	if !isFile || !term.IsTerminal(int(f.Fd())) {
+		return 0, false
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	return width, err == nil
+}
+
+// newLogger writes one line per message: "warning: text  key=value".
+func newLogger(w io.Writer, verbose bool) *zap.Logger {
+	level := zapcore.WarnLevel
+	if verbose {
+		level = zapcore.DebugLevel
+	}
+	encoder := zapcore.NewConsoleEncoder(zapcore.EncoderConfig{
+		MessageKey: "msg", LevelKey: "level", ConsoleSeparator: " ",
+		EncodeLevel: func(l zapcore.Level, e zapcore.PrimitiveArrayEncoder) { e.AppendString("etcdtap: " + l.String() + ":") },
+	})
+	return zap.New(zapcore.NewCore(encoder, zapcore.AddSync(w), level))
+}
+
+// run executes the command line args and returns the exit status.
+func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	e := &environment{env: env, stdin: stdin, stdout: stdout, stderr: stderr, log: zap.NewNop()}
+	root := newRoot(e)
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	var usage *usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errFindings):
+		return exitFindings
+	case errors.Is(err, syscall.EPIPE): // the reader of our output, `head` say, has gone
+		return exitOK
+	case errors.As(err, &usage):
+		fmt.Fprintf(stderr, "etcdtap: %v\n", err)
+		if usage.hint != "" {
+			fmt.Fprintf(stderr, "%s\n", usage.hint)
+		}
+		return exitUsage
+	}
+	fmt.Fprintf(stderr, "etcdtap: %v\n", err)
+	return exitFailure
+}
+
+func newRoot(e *environment) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "etcdtap",
+		Short: "Say why TLS to etcd failed",
+		Long: `etcdtap says why a TLS connection to etcd failed: who rejected whom, why, how sure
+that is, and what to do. It reads captures and never decrypts anything.
+
+Exit status: 0 clean, 1 a failure of etcdtap's own, 2 wrong usage,
+3 (only with --exit-code) at least one finding of severity error.`,
+		Example: `  etcdtap demo                         see what it does, on a real capture
+  etcdtap read incident.pcapng         read a capture file
+  etcdtap explain grpc-to-peer-port    what a finding means`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRun: func(*cobra.Command, []string) {
+			e.log = newLogger(e.stderr, e.verbose)
+		},
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return &usageError{fmt.Errorf("there is no command %q", args[0]), unknownHint(cmd, args[0])}
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.PersistentFlags().BoolVarP(&e.verbose, "verbose", "v", false, "say on standard error what is being done")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return &usageError{err, "run '" + cmd.CommandPath() + " --help' for its flags and an example"}
+	})
+	root.AddCommand(newRead(e), newDemo(e), newExplain(e), newVersion(e))
+	return root
+}
+
+// unknownHint guesses what was meant.
+func unknownHint(cmd *cobra.Command, word string) string {
+	if s := cmd.SuggestionsFor(word); len(s) > 0 {
+		return "did you mean 'etcdtap " + s[0] + "'? Run 'etcdtap --help' for all commands"
+	}
+	if _, err := os.Stat(word); err == nil {
+		return "to read a capture file: etcdtap read " + word
+	}
+	return "run 'etcdtap --help' for all commands"
+}
+
+// arguments makes a check of the number of arguments whose error is a usage error.
+func arguments(least, most int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < least || most >= 0 && len(args) > most {
+			return &usageError{fmt.Errorf("%s takes %s, got %d arguments", cmd.CommandPath(), what, len(args)),
+				"run '" + cmd.CommandPath() + " --help' for an example"}
+		}
+		return nil
+	}
+}
