@@ -12,12 +12,12 @@ const (
 	spareHeld     = 32        // a longer list is not kept for the next connection
 )
 
-// held is a part that came before its turn.
+// held is a stretch that came before its turn.
 type held struct {
-	part         // data is a lent buffer
-	passed bool  // captured, but not stored because the observer had no use for it
-	packet int64 // where it was first seen
-	at     int64
+	stretch       // data is a lent buffer
+	passed  bool  // captured, but not stored because the observer had no use for it
+	packet  int64 // where it was first seen
+	at      int64
 }
 
 // untilHeld is how many of the next n bytes were not seen before.
@@ -28,9 +28,9 @@ func (l *lane) untilHeld(n int) int {
 	return n
 }
 
-// hold stores what is new of a part ahead of its turn and returns how many bytes that is. Of bytes seen before, the first
+// hold stores what is new of a stretch ahead of its turn and returns how many bytes that is. Of bytes seen before, the first
 // are kept.
-func (l *lane) hold(p part) (fresh int) {
+func (l *lane) hold(p stretch) (fresh int) {
 	i := len(l.s.held)
 	for i > 0 && ahead(l.s.held[i-1].end(), p.seq) > 0 {
 		i--
@@ -63,8 +63,8 @@ func (l *lane) hold(p part) (fresh int) {
 	return fresh
 }
 
-// insert puts a part in at place i, without storing what the observer has no use for, and returns the place after it.
-func (l *lane) insert(i int, p part) int {
+// insert puts a stretch in at place i, without storing what the observer has no use for, and returns the place after it.
+func (l *lane) insert(i int, p stretch) int {
 	early := int64(ahead(p.seq, l.h.next))
 	skip := int64(p.length)
 	if !l.h.is(halfDone) {
@@ -77,38 +77,42 @@ func (l *lane) insert(i int, p part) int {
 	if p.length == 0 {
 		return i
 	}
-	if len(p.data) > 0 {
-		p.data = append(l.buffers.take(len(p.data))[:0], p.data...)
-		l.s.heldBytes += len(p.data)
+	if n := len(p.data); n > 0 {
+		p.data = append(l.buffers.take(n)[:0], p.data...)
+		l.s.heldBytes += n
+	} else {
+		p.data = nil // an empty end of the packet is not ours to give back
 	}
-	l.s.held = slices.Insert(l.s.held, i, held{part: p, packet: l.packet, at: l.now})
+	l.s.held = slices.Insert(l.s.held, i, held{stretch: p, packet: l.packet, at: l.now})
 	return i + 1
 }
 
-// insertPassed notes a part by its numbers, if possible by making a neighbour longer.
-func (l *lane) insertPassed(i int, p part) int {
+// insertPassed notes a stretch by its numbers, if possible by making a neighbour longer. It returns the place of what may
+// overlap with bytes that follow.
+func (l *lane) insertPassed(i int, p stretch) int {
 	s := l.s
 	if i > 0 && s.held[i-1].passed && s.held[i-1].end() == p.seq {
 		s.held[i-1].length += p.length
 		if i < len(s.held) && s.held[i].passed && s.held[i].seq == s.held[i-1].end() {
 			s.held[i-1].length += s.held[i].length
 			s.held = slices.Delete(s.held, i, i+1)
+			return i - 1
 		}
 		return i
 	}
 	if i < len(s.held) && s.held[i].passed && s.held[i].seq == p.end() {
 		s.held[i].seq = p.seq
 		s.held[i].length += p.length
-		return i + 1
+		return i
 	}
 	p.data = nil
-	s.held = slices.Insert(s.held, i, held{part: p, passed: true, packet: l.packet, at: l.now})
+	s.held = slices.Insert(s.held, i, held{stretch: p, passed: true, packet: l.packet, at: l.now})
 	return i + 1
 }
 
 // drain delivers what is held and is now in order. p is the rest of the segment that closed the hole: what it repeats of held
 // bytes is compared and dropped.
-func (l *lane) drain(p part) part {
+func (l *lane) drain(p stretch) stretch {
 	for len(l.s.held) > 0 && l.s.held[0].seq == l.h.next {
 		h := l.s.held[0]
 		l.s.held = slices.Delete(l.s.held, 0, 1)
@@ -120,7 +124,7 @@ func (l *lane) drain(p part) part {
 		if h.passed {
 			l.deliverPassed(&h)
 		} else {
-			l.deliver(h.part, h.packet, h.at)
+			l.deliver(h.stretch, h.packet, h.at)
 		}
 		l.buffers.give(h.data)
 	}
@@ -149,11 +153,11 @@ func (l *lane) deliverPassed(h *held) {
 	}
 }
 
-// fillHole gives up what is missing before the first held part, or else before the FIN.
+// fillHole gives up what is missing before the first held stretch, or else before the FIN.
 func (l *lane) fillHole() {
 	if len(l.s.held) > 0 {
 		l.gap(int(ahead(l.s.held[0].seq, l.h.next)))
-		l.drain(part{})
+		l.drain(stretch{})
 		return
 	}
 	if l.h.is(halfFIN) {
@@ -170,12 +174,12 @@ func (l *lane) skipTo(seq uint32) {
 	}
 	if n := ahead(seq, l.h.next); n > 0 {
 		l.gap(int(n))
-		l.drain(part{})
+		l.drain(stretch{})
 	}
 }
 
 // keep stores delivered bytes of the stream's beginning for comparison with later copies.
-func (l *lane) keep(p part) {
+func (l *lane) keep(p stretch) {
 	if l.s.keptEnded {
 		return
 	}
@@ -200,8 +204,8 @@ func (l *lane) stopKeeping() {
 	l.s.kept, l.s.keptEnded = nil, true
 }
 
-// compare counts the bytes of a repeated part that differ from the first copy, of which known begins at base.
-func (l *lane) compare(p part, known []byte, base uint32) {
+// compare counts the bytes of a repeated stretch that differ from the first copy, of which known begins at base.
+func (l *lane) compare(p stretch, known []byte, base uint32) {
 	if len(known) == 0 {
 		return
 	}

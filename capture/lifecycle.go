@@ -83,11 +83,19 @@ func distance(a, b int64) int64 {
 	return a - b
 }
 
-// finish puts a connection that closed itself among those that linger.
+// finish puts a connection that closed itself among those that linger. What it kept for comparison is given back: thousands
+// linger, and of one that is over repeated bytes are only counted.
 func (t *Tracker) finish(i uint32) {
 	t.active.remove(&t.table, i)
-	t.table.at(i).flags |= connFinished
+	c := t.table.at(i)
+	c.flags |= connFinished
 	t.lingering.push(&t.table, i)
+	if c.stream != 0 {
+		for d := range c.half {
+			l := t.lane(c, analysis.Direction(d))
+			l.stopKeeping()
+		}
+	}
 }
 
 // giveUp ends an unfinished connection from our side. It is handed over in its turn, and found no more.

@@ -37,7 +37,7 @@ type half struct {
 	packets     int64
 	passed      int64 // bytes since halfDone that are not told yet
 	closePacket int64 // of the FIN or RST; valid iff closed != CloseNone
-	closeAt     int64 // its time
+	closeAt     int64 // its time; of a half that is not closed, when the other's RST after its FIN finished the connection
 	flags       uint16
 	closed      analysis.CloseKind // CloseFIN or CloseRST as soon as seen
 }
@@ -94,19 +94,19 @@ type store struct {
 	waitedAt  int64 // time of the first of them
 }
 
-// part is a part of a segment: length bytes of a stream from seq on, of which data was captured.
-type part struct {
+// stretch is a part of a segment: length bytes of a stream from seq on, of which data was captured.
+type stretch struct {
 	seq    uint32
 	length int
 	data   []byte // at most length
 }
 
-func (p part) end() uint32 { return p.seq + uint32(p.length) }
+func (p stretch) end() uint32 { return p.seq + uint32(p.length) }
 
-// head is the part's first n bytes, tail is what follows them.
-func (p part) head(n int) part { return part{p.seq, n, p.data[:min(n, len(p.data))]} }
-func (p part) tail(n int) part {
-	return part{p.seq + uint32(n), p.length - n, p.data[min(n, len(p.data)):]}
+// head is the stretch's first n bytes, tail is what follows them.
+func (p stretch) head(n int) stretch { return stretch{p.seq, n, p.data[:min(n, len(p.data))]} }
+func (p stretch) tail(n int) stretch {
+	return stretch{p.seq + uint32(n), p.length - n, p.data[min(n, len(p.data)):]}
 }
 
 // reassembler puts streams in order. One serves all connections of a tracker; between packets it holds only buffers.
@@ -131,8 +131,12 @@ type lane struct {
 func moment(ns int64) time.Time { return time.Unix(0, ns).UTC() }
 
 // arrive takes a segment's payload: in order, early, late, or all of that.
-func (l *lane) arrive(p part) {
-	if l.h.flags&(halfStartKnown|halfData) == 0 {
+func (l *lane) arrive(p stretch) {
+	if p.length == 1 && l.h.is(halfStarted) && p.seq == l.h.next-1 {
+		l.stats.KeepAlives++ // RFC 9293, Section 3.8.4: the byte may be garbage
+		return
+	}
+	if l.h.flags&(halfStartKnown|halfData|halfFIN) == 0 {
 		l.h.start, l.h.next = p.seq, p.seq
 		l.h.flags |= halfStarted
 	}
@@ -166,16 +170,12 @@ func (l *lane) arrive(p part) {
 	l.update()
 }
 
-// plausible returns what of a segment may be taken for part of the stream; its length is 0 when that is nothing.
-func (l *lane) plausible(p part) part {
+// plausible returns what of a segment may be taken for a part of the stream; its length is 0 when that is nothing.
+func (l *lane) plausible(p stretch) stretch {
 	h := l.h
 	if h.closed == analysis.CloseRST || h.is(halfFIN) && ahead(p.seq, h.fin) >= 0 {
 		l.stats.AfterClose++
-		return part{}
-	}
-	if p.length == 1 && p.seq == h.next-1 {
-		l.stats.KeepAlives++ // RFC 9293, Section 3.8.4: the byte may be garbage
-		return part{}
+		return stretch{}
 	}
 	if h.is(halfFIN) && ahead(p.end(), h.fin) > 0 {
 		p = p.head(max(0, int(ahead(h.fin, p.seq))))
@@ -183,7 +183,7 @@ func (l *lane) plausible(p part) part {
 	early := ahead(p.seq, h.next)
 	if early < -plausibleJump {
 		l.stats.Implausible++
-		return part{}
+		return stretch{}
 	}
 	if early <= plausibleAhead || h.is(halfAcked) && ahead(p.seq, h.acked) <= plausibleAhead {
 		return p
@@ -195,11 +195,11 @@ func (l *lane) plausible(p part) part {
 		return p
 	}
 	l.s.jump, l.s.jumped = p.end(), true
-	return part{}
+	return stretch{}
 }
 
 // deliver tells the observer the next bytes in order, and when and where they were seen.
-func (l *lane) deliver(p part, packet, at int64) {
+func (l *lane) deliver(p stretch, packet, at int64) {
 	if p.length == 0 {
 		return
 	}
@@ -232,7 +232,7 @@ func (l *lane) deliver(p part, packet, at int64) {
 }
 
 // pass tells of bytes that the observer has no use for. Those that were not captured count as lost all the same.
-func (l *lane) pass(p part, t time.Time) {
+func (l *lane) pass(p stretch, t time.Time) {
 	if n := len(p.data); n > 0 {
 		l.out.Pass(l.d, t, int64(n))
 	}
@@ -268,6 +268,18 @@ func (l *lane) tellLateStart(t time.Time) {
 		l.h.flags |= halfLateStart
 		l.out.Gap(l.d, t, -1)
 	}
+}
+
+// appear takes the sequence number of a segment. In mid-stream it says where the stream is, until the first data decides; a
+// number that is one too low is a keep-alive's.
+func (h *half) appear(seq uint32) {
+	if h.flags&(halfStartKnown|halfData|halfFIN) == 0 {
+		if on := ahead(seq, h.next); !h.is(halfStarted) || on > 0 || on < -1 && !h.is(halfSeen) {
+			h.start, h.next = seq, seq
+			h.flags |= halfStarted
+		}
+	}
+	h.flags |= halfSeen
 }
 
 // end takes the FIN that stands at seq.
@@ -345,7 +357,7 @@ func (l *lane) wait() {
 }
 
 // settle tells all that there is to tell: what is held, what is known to be missing, what was passed over, and how the
-// stream was closed.
+// stream was closed. An acknowledged FIN that is not in the capture counts as a lost byte: nobody can tell.
 func (l *lane) settle() {
 	for len(l.s.held) > 0 {
 		l.fillHole()

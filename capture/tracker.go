@@ -128,11 +128,7 @@ func (t *Tracker) follow(c *connection, d analysis.Direction, s *Segment) {
 		seq++
 	}
 	h, o := &c.half[d], &c.half[d^1]
-	if h.flags&(halfStartKnown|halfData|halfFIN) == 0 {
-		h.start, h.next = seq, seq // in mid-stream; the first data decides
-		h.flags |= halfStarted
-	}
-	h.flags |= halfSeen
+	h.appear(seq)
 	if s.Flags&flagACK != 0 && !o.acknowledge(s.Ack) {
 		t.stats.Implausible++
 	}
@@ -166,7 +162,7 @@ func (t *Tracker) data(c *connection, d analysis.Direction, s *Segment, seq uint
 	if len(s.Payload) < s.Length {
 		l.x.truncated++
 	}
-	l.arrive(part{seq, s.Length, s.Payload})
+	l.arrive(stretch{seq, s.Length, s.Payload})
 	return d
 }
 
@@ -195,6 +191,8 @@ func (t *Tracker) reset(c *connection, d analysis.Direction, s *Segment) {
 	}
 	if h.closed == analysis.CloseNone {
 		h.closed, h.closePacket, h.closeAt = analysis.CloseRST, t.packet, t.now
+	} else if o := &c.half[d^1]; o.closed == analysis.CloseNone {
+		o.closeAt = t.now
 	}
 	c.flags |= connReset
 	if c.stream != 0 {

@@ -1,0 +1,185 @@
+package capture
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/etcdtap/etcdtap/analysis"
+)
+
+// order says which connections the sink was given, by client port and why they ended.
+func (r *rig) order() (s []string) {
+	for _, c := range r.got {
+		ended := c.Ended.String()
+		if c.Ended == analysis.CloseNone {
+			ended = "closed"
+		}
+		s = append(s, c.Client[len("10.0.0.1:"):]+" "+ended)
+	}
+	return s
+}
+
+func from(port uint16, s sent) sent {
+	s.from, s.ports = "c", [2]uint16{port, 2379}
+	return s
+}
+
+func answer(port uint16, s sent) sent {
+	s.from, s.ports = "s", [2]uint16{port, 2379}
+	return s
+}
+
+func TestIdleConnectionsAreGivenUp(t *testing.T) {
+	r := newRig(TrackerOptions{IdleTimeout: time.Minute, ServerPorts: etcdPorts})
+	r.play([]sent{
+		from(1001, sent{flags: syn, seq: 99}),
+		from(1002, sent{flags: syn, seq: 99}),
+		from(1003, sent{flags: syn, seq: 99, after: 30 * time.Second}),
+		answer(1001, sent{flags: syn | ack, seq: 499, ack: 100, after: 10 * time.Second}),
+	})
+	r.play([]sent{from(1004, sent{flags: syn, after: 20 * time.Second})}) // 1002 has been silent for a minute
+	if diff := cmp.Diff([]string{"1002 idle"}, r.order()); diff != "" {
+		t.Errorf("after a minute (-want +got):\n%s", diff)
+	}
+	r.Advance(r.packet.Time + int64(35*time.Second))
+	if diff := cmp.Diff([]string{"1002 idle", "1003 idle"}, r.order()); diff != "" {
+		t.Errorf("35 s later (-want +got):\n%s", diff)
+	}
+	r.play([]sent{from(1002, sent{flags: ack, seq: 100, ack: 1, data: "x"})})
+	r.Flush()
+	if diff := cmp.Diff([]string{"1002 idle", "1003 idle", "1001 end", "1004 end", "1002 end"}, r.order()); diff != "" {
+		t.Errorf("at the end (-want +got):\n%s", diff)
+	}
+	if s := r.Stats(); s.Idle != 2 || s.Connections != 5 {
+		t.Errorf("%d idle of %d", s.Idle, s.Connections)
+	}
+	r.checkEmpty(t)
+}
+
+func TestFinishedConnectionsComeInOrder(t *testing.T) {
+	r := newRig(TrackerOptions{})
+	refused := func(port uint16) []sent {
+		return []sent{from(port, sent{flags: syn, seq: 99}), answer(port, sent{flags: rst | ack, ack: 100})}
+	}
+	r.play([]sent{from(1001, sent{flags: syn, seq: 99}), from(1005, sent{flags: syn, seq: 99})})
+	r.play(refused(1003))
+	r.play(refused(1002))
+	r.play([]sent{from(1005, sent{flags: syn, seq: 9999, after: time.Second})}) // replaces, but comes after those before it
+	if len(r.got) != 0 {
+		t.Fatalf("handed over before lingering: %v", r.order())
+	}
+	r.play([]sent{answer(1001, sent{flags: rst | ack, ack: 100, after: time.Second})})
+	if diff := cmp.Diff([]string{"1003 closed", "1002 closed", "1005 idle"}, r.order()); diff != "" {
+		t.Errorf("after two seconds (-want +got):\n%s", diff)
+	}
+	r.Flush()
+	if diff := cmp.Diff([]string{"1003 closed", "1002 closed", "1005 idle", "1001 closed", "1005 end"}, r.order()); diff != "" {
+		t.Errorf("at the end (-want +got):\n%s", diff)
+	}
+	r.checkEmpty(t)
+}
+
+func TestLingeringIsBounded(t *testing.T) {
+	r := newRig(TrackerOptions{})
+	for i := range maxLingering + 1000 {
+		r.play([]sent{from(uint16(i+1), sent{flags: syn, seq: 99}), answer(uint16(i+1), sent{flags: rst | ack, ack: 100})})
+		if r.lingering.length > maxLingering+1 {
+			t.Fatalf("%d linger", r.lingering.length)
+		}
+	}
+	if n := len(r.got); n != 999 {
+		t.Errorf("%d handed over", n)
+	}
+	r.Flush()
+	r.checkEmpty(t)
+}
+
+func TestEviction(t *testing.T) {
+	r := newRig(TrackerOptions{MaxConnections: 2, ServerPorts: etcdPorts})
+	r.play([]sent{
+		from(1001, sent{flags: ack, seq: 1, ack: 1, data: "x"}),
+		from(1002, sent{flags: syn, seq: 99}),
+		from(1001, sent{flags: ack, seq: 2, ack: 1, data: "y", after: 10 * time.Second}),
+		from(1003, sent{flags: syn, seq: 99}),
+		from(1004, sent{flags: syn, seq: 99}),
+	})
+	r.Flush()
+	if diff := cmp.Diff([]string{"1002 evicted", "1001 evicted", "1003 end", "1004 end"}, r.order()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if s := r.Stats(); s.Evicted != 2 || r.got[0].Flags != "syn evicted" {
+		t.Errorf("%d evicted; flags %q", s.Evicted, r.got[0].Flags)
+	}
+	r.checkEmpty(t)
+}
+
+// TestWrongTimeStamp has one packet from the far future: it must not make all that follow idle, nor linger for ever.
+func TestWrongTimeStamp(t *testing.T) {
+	r := newRig(TrackerOptions{})
+	century := 100 * 365 * 24 * time.Hour
+	r.play([]sent{
+		from(1001, sent{flags: syn, seq: 99, after: century}),
+		answer(1001, sent{flags: rst | ack, ack: 100}),
+		from(1002, sent{flags: syn, seq: 99, after: -century}),
+		answer(1002, sent{flags: syn | ack, seq: 499, ack: 100, after: time.Second}),
+		from(1002, sent{flags: ack, seq: 100, ack: 500, after: time.Second}),
+	})
+	if diff := cmp.Diff([]string{"1001 closed"}, r.order()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	r.Flush()
+	if s := r.Stats(); s.Idle != 0 || s.Connections != 2 {
+		t.Errorf("%d idle of %d", s.Idle, s.Connections)
+	}
+}
+
+func TestNoTimeStamps(t *testing.T) {
+	r := newRig(TrackerOptions{})
+	r.packet.Time = 0
+	r.play(append(opened[:3:3], sent{from: "s", flags: rst, seq: 500}))
+	r.Flush()
+	if len(r.got) != 1 || r.got[0].Close[1] != analysis.CloseRST {
+		t.Errorf("got %+v", r.got)
+	}
+}
+
+// TestHalfOpenFlood opens more connections than fit: memory stays bounded, and nothing but the slabs grows.
+func TestHalfOpenFlood(t *testing.T) {
+	const most = 20_000
+	n := 0
+	tr := NewTracker(TrackerOptions{MaxConnections: most}, func(*analysis.Facts) { n++ })
+	p, s := Packet{Time: 1e18}, Segment{Src: hosts[0], Dst: hosts[1], DstPort: 2379, Flags: syn}
+	for i := range 3 * most {
+		p.Number++
+		s.SrcPort, s.Src[15], s.Seq = uint16(i), byte(i>>16), uint32(i)
+		tr.Segment(&p, &s)
+	}
+	if n < 2*most-maxLingering || tr.active.length != most || int(tr.table.made) > most+maxLingering+2 || len(tr.attachments) != 1 {
+		t.Errorf("%d handed over, %d active, %d made, %d attachments", n, tr.active.length, tr.table.made, len(tr.attachments))
+	}
+	tr.Flush()
+	if n != 3*most {
+		t.Errorf("%d of %d connections handed over", n, 3*most)
+	}
+}
+
+// TestOrderIsTheSameOnEveryRun: the table's random seed must not show.
+func TestOrderIsTheSameOnEveryRun(t *testing.T) {
+	run := func() string {
+		r := newRig(TrackerOptions{MaxConnections: 50, IdleTimeout: 20 * time.Second})
+		for i := range 2000 {
+			port := uint16(1 + i*i%97)
+			s := []sent{from(port, sent{flags: syn, seq: uint32(i % 3)}), answer(port, sent{flags: rst | ack, ack: uint32(i%3 + 1)}),
+				from(port, sent{flags: ack, seq: 1, data: "x", after: time.Second})}[i%7%3]
+			r.send(s)
+		}
+		r.Flush()
+		return fmt.Sprint(r.got)
+	}
+	if a, b := run(), run(); a != b {
+		t.Errorf("two runs differ:\n%s\n%s", a, b)
+	}
+}

@@ -1,0 +1,93 @@
+package capture
+
+import (
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+
+	"github.com/etcdtap/etcdtap/analysis"
+)
+
+// TestConnectionIsSmall: a million half-open connections have to fit into 400 MiB with the slots.
+func TestConnectionIsSmall(t *testing.T) {
+	if n := unsafe.Sizeof(connection{}); n > 200 {
+		t.Errorf("a connection takes %d bytes", n)
+	}
+	if n := unsafe.Sizeof(slot{}); n != 8 {
+		t.Errorf("a slot takes %d bytes", n)
+	}
+}
+
+// TestTableAgainstMap does at random what a tracker does, and compares with a map.
+func TestTableAgainstMap(t *testing.T) {
+	type key struct{ a, b uint16 }
+	table, want := newTable(), map[key]uint32{}
+	rnd := rand.New(rand.NewPCG(1, 2))
+	segment := func(k key) *Segment {
+		return &Segment{Src: hosts[0], Dst: hosts[1], SrcPort: k.a, DstPort: k.b}
+	}
+	for range 200_000 {
+		k := key{uint16(rnd.IntN(100)), uint16(rnd.IntN(100))}
+		s := segment(k)
+		tag := table.hash(s) & 0xFFF0_00FF // collisions, of tags and of places
+		i, d := table.find(tag, s)
+		if i != want[k] || d != analysis.FromClient {
+			t.Fatalf("%v is %d (%s), want %d", k, i, d, want[k])
+		}
+		s.Src, s.Dst, s.SrcPort, s.DstPort = s.Dst, s.Src, s.DstPort, s.SrcPort
+		if back := table.hash(s) & 0xFFF0_00FF; back != tag {
+			t.Fatalf("tags of the directions are %#x and %#x", tag, back)
+		}
+		if j, d := table.find(tag, s); j != i || i != 0 && d != analysis.FromServer {
+			t.Fatalf("%v backwards is %d (%s), want %d", k, j, d, i)
+		}
+		if i != 0 {
+			table.detach(i)
+			table.release(i)
+			delete(want, k)
+			continue
+		}
+		i = table.add(tag)
+		table.at(i).ends = [2]endpoint{{hosts[0], k.a}, {hosts[1], k.b}}
+		want[k] = i
+	}
+	if table.used != len(want) {
+		t.Errorf("%d in the table, want %d", table.used, len(want))
+	}
+}
+
+func TestListKeepsOrder(t *testing.T) {
+	table := newTable()
+	var l list
+	for i := range uint32(5) {
+		l.push(&table, table.add(i))
+	}
+	for _, i := range []uint32{3, 1, 5} {
+		l.remove(&table, i)
+	}
+	l.push(&table, 1)
+	var got []uint32
+	for i := l.head; i != 0; i = table.at(i).next {
+		got = append(got, i)
+	}
+	if len(got) != 3 || got[0] != 2 || got[1] != 4 || got[2] != 1 || l.tail != 1 || l.length != 3 {
+		t.Errorf("list is %v, tail %d, length %d", got, l.tail, l.length)
+	}
+}
+
+func TestBuffersAreUsedAgain(t *testing.T) {
+	var b buffers
+	p := b.take(1000)
+	b.give(p)
+	if q := b.take(600); &q[0] != &p[0] || len(q) != 600 || b.lent != 1024 || b.spare != 0 {
+		t.Errorf("another buffer, length %d, lent %d, spare %d", len(q), b.lent, b.spare)
+	}
+	if big := b.take(100_000); len(big) != 100_000 || b.lent != 101_024 {
+		t.Errorf("length %d, lent %d", len(big), b.lent)
+	} else {
+		b.give(big)
+	}
+	if b.lent != 1024 || b.spare != 0 {
+		t.Errorf("lent %d, spare %d", b.lent, b.spare)
+	}
+}
