@@ -1,6 +1,8 @@
 package analysis
 
 import (
+	"strings"
+
 	"github.com/etcdtap/etcdtap/analysis/tlswire"
 )
 
@@ -95,7 +97,7 @@ func (c *Conn) message(d Direction, t tlswire.HandshakeType, body []byte) {
 	case tlswire.HandshakeCertificate:
 		err = c.certificates(d, body)
 	case tlswire.HandshakeServerKeyExchange:
-		if g, ok := tlswire.ParseServerKeyExchangeGroup(body); ok {
+		if g, ok := tlswire.ParseServerKeyExchangeGroup(body); ok && strings.HasPrefix(f.CipherSuite.String(), "TLS_ECDHE_") {
 			f.Group = g
 		}
 	case tlswire.HandshakeCertificateRequest:
