@@ -1,0 +1,162 @@
+package report
+
+import (
+	"io"
+
+	"github.com/etcdtap/etcdtap/analysis"
+)
+
+// JSON writes one object per line; docs/json.md describes each field. It is meant for programs: names are fixed, and nothing is
+// left out because it was the same before.
+type JSON struct {
+	w     io.Writer
+	buf   []byte
+	err   error
+	certs certTexts
+}
+
+// NewJSON makes a Report that writes to w.
+func NewJSON(w io.Writer) *JSON { return &JSON{w: w, buf: make([]byte, 0, flushAt+16<<10)} }
+
+// Connection writes a line of type "connection".
+func (j *JSON) Connection(c *analysis.Connection) error {
+	if j.err != nil {
+		return j.err
+	}
+	b := append(j.buf, `{"type":"connection","schema":1,"id":"`...)
+	b = AppendID(b, c.Facts)
+	b = analysis.AppendCommunityID(append(b, `","community_id":"`...), c.Client, c.Server)
+	b = appendPlace(append(b, '"'), c)
+	b = appendStreams(b, c.Facts)
+	b = append(b, `,"tls":`...)
+	if c.TLS == nil {
+		b = append(b, "null"...)
+	} else {
+		b = j.certs.appendTLS(b, c.TLS)
+	}
+	b = appendFindings(append(b, `,"findings":`...), c.Findings)
+	j.buf = append(b, `,"log":[]}`+"\n"...)
+	return j.written()
+}
+
+// Certificates writes a line of type "certificate" for each.
+func (j *JSON) Certificates(c *Certificates) error {
+	for i := range c.found {
+		if j.err != nil {
+			return j.err
+		}
+		j.buf = append(c.found[i].appendJSON(j.buf), '\n')
+		if err := j.written(); err != nil {
+			return err
+		}
+	}
+	return j.err
+}
+
+// Summary writes the line of type "summary" and flushes.
+func (j *JSON) Summary(s *analysis.Summary) error {
+	if j.err != nil {
+		return j.err
+	}
+	j.buf = append(appendSummary(j.buf, s), '\n')
+	return j.Flush()
+}
+
+// Flush writes what is in the buffer.
+func (j *JSON) Flush() error {
+	if j.err == nil && len(j.buf) > 0 {
+		_, j.err = j.w.Write(j.buf)
+		j.buf = j.buf[:0]
+	}
+	return j.err
+}
+
+// written flushes when there is enough to write.
+func (j *JSON) written() error {
+	if len(j.buf) < flushAt {
+		return j.err
+	}
+	return j.Flush()
+}
+
+// appendPlace appends when and between whom the connection was, and how it ended.
+func appendPlace(b []byte, c *analysis.Connection) []byte {
+	t := &c.TCP
+	b = appendTime(append(b, `,"start":`...), c.Start)
+	b = appendTime(append(b, `,"end":`...), c.End)
+	b = appendPacket(append(b, `,"first_packet":`...), t.FirstPacket)
+	b = appendPacket(append(b, `,"last_packet":`...), t.LastPacket)
+	b = appendInt(append(b, `,"packets":`...), t.Packets[analysis.FromClient]+t.Packets[analysis.FromServer])
+	b = appendAddrPort(append(b, `,"client":`...), c.Client)
+	b = appendAddrPort(append(b, `,"server":`...), c.Server)
+	b = appendBool(append(b, `,"roles_guessed":`...), c.RolesGuessed)
+	b = appendName(append(b, `,"endpoint":`...), c.Endpoint.String())
+	b = appendName(append(b, `,"outcome":`...), c.Outcome.String())
+	return appendName(append(b, `,"ended":`...), c.Ended.String())
+}
+
+// appendStreams appends what both sides sent, apart from TLS.
+func appendStreams(b []byte, f *analysis.Facts) []byte {
+	c, s, t := &f.Stream[analysis.FromClient], &f.Stream[analysis.FromServer], &f.TCP
+	b = appendName(append(b, `,"client_protocol":`...), c.Protocol.String())
+	b = appendName(append(b, `,"server_protocol":`...), s.Protocol.String())
+	b = appendName(append(b, `,"client_then":`...), c.Then.String())
+	b = appendName(append(b, `,"server_then":`...), s.Then.String())
+	b = appendString(append(b, `,"client_request":`...), c.Request)
+	b = appendString(append(b, `,"server_request":`...), s.Request)
+	b = appendBothInts(append(b, `,"bytes":`...), c.Bytes, s.Bytes)
+	b = appendBothInts(append(b, `,"missed":`...), c.Missed, s.Missed)
+	b = appendBool(append(b, `,"start_missed":{"client":`...), c.StartMissed)
+	b = appendBool(append(b, `,"server":`...), s.StartMissed)
+	b = appendName(append(b, `},"close":{"client":`...), c.Close.String())
+	b = appendName(append(b, `,"server":`...), s.Close.String())
+	b = appendInt(append(b, `},"retransmitted":`...), t.Retransmitted)
+	b = appendInt(append(b, `,"out_of_order":`...), t.OutOfOrder)
+	b = appendInt(append(b, `,"conflicting":`...), t.Conflicting)
+	return appendInt(append(b, `,"truncated":`...), t.Truncated)
+}
+
+func appendFindings(b []byte, list []analysis.Finding) []byte {
+	b = append(b, '[')
+	for i := range list {
+		f := &list[i]
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendString(append(b, `{"code":`...), string(f.Code))
+		b = appendName(append(b, `,"severity":`...), f.Severity.String())
+		b = appendName(append(b, `,"confidence":`...), f.Confidence.String())
+		b = appendName(append(b, `,"at_fault":`...), f.AtFault.String())
+		b = appendString(append(b, `,"title":`...), f.Title)
+		b = appendString(append(b, `,"meaning":`...), f.Meaning)
+		b = appendEvidence(append(b, `,"evidence":`...), f.Evidence)
+		b = append(appendStrings(append(b, `,"fix":`...), f.Fix), '}')
+	}
+	return append(b, ']')
+}
+
+// appendEvidence leaves out what a piece of evidence does not have.
+func appendEvidence(b []byte, list []analysis.Evidence) []byte {
+	b = append(b, '[')
+	for i := range list {
+		e := &list[i]
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendString(append(b, `{"text":`...), e.Text)
+		if e.Packet != 0 {
+			b = appendInt(append(b, `,"packet":`...), e.Packet)
+		}
+		if !e.At.IsZero() {
+			b = appendTime(append(b, `,"at":`...), e.At)
+		}
+		if e.From != "" {
+			b = appendString(append(b, `,"from":`...), e.From)
+		}
+		if len(e.Bytes) > 0 {
+			b = appendHex(append(b, `,"bytes":`...), e.Bytes)
+		}
+		b = append(b, '}')
+	}
+	return append(b, ']')
+}

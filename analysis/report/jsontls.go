@@ -1,0 +1,145 @@
+package report
+
+import (
+	"github.com/etcdtap/etcdtap/analysis"
+	"github.com/etcdtap/etcdtap/analysis/tlswire"
+)
+
+// appendTLS appends what TLS showed.
+func (k *certTexts) appendTLS(b []byte, t *analysis.TLSFacts) []byte {
+	b = append(b, `{"version":"`...)
+	if t.Version != 0 {
+		b = append(b, t.Version.String()...)
+	}
+	b = append(b, `","cipher_suite":"`...)
+	if t.ServerHello != nil {
+		b = append(b, t.CipherSuite.String()...)
+	}
+	b = append(b, `","group":"`...)
+	if t.Group != 0 {
+		b = append(b, t.Group.String()...)
+	}
+	b = appendString(append(b, `","alpn":`...), t.ALPN)
+	b = appendBool(append(b, `,"resumed":`...), t.Resumed)
+	b = appendBool(append(b, `,"hello_retry":`...), t.HelloRetry)
+	b = appendClientHello(append(b, `,"client_hello":`...), t.ClientHello)
+	b = appendSSLv2(append(b, `,"sslv2_client_hello":`...), t.SSLv2)
+	b = appendServerHello(append(b, `,"server_hello":`...), t.ServerHello)
+	r := &t.CertificateRequest
+	b = appendName(append(b, `,"certificate_request":{"visibility":`...), r.Visibility.String())
+	b = appendStrings(append(b, `,"authorities":`...), r.Authorities)
+	b = appendInt(append(b, `,"more":`...), int64(r.More))
+	b = k.appendChain(append(b, `},"server_certificates":`...), &t.Certificates[analysis.FromServer])
+	b = k.appendChain(append(b, `,"client_certificates":`...), &t.Certificates[analysis.FromClient])
+	b = appendAlerts(append(b, `,"alerts":`...), t.Alerts)
+	b = appendInt(append(b, `,"alerts_dropped":`...), t.AlertsDropped)
+	return append(appendViolations(append(b, `,"violations":`...), t.Violations), '}')
+}
+
+func appendClientHello(b []byte, h *tlswire.ClientHello) []byte {
+	if h == nil {
+		return append(b, "null"...)
+	}
+	b = appendString(append(b, `{"server_name":`...), h.ServerName)
+	b = appendStrings(append(b, `,"alpn":`...), h.ALPN)
+	b = append(b, `,"versions":[`...)
+	if len(h.SupportedVersions) == 0 {
+		b = append(appendName(b, h.LegacyVersion.String()), ']')
+	} else {
+		b = appendNames(b[:len(b)-1], h.SupportedVersions)
+	}
+	b = appendNames(append(b, `,"cipher_suites":`...), h.CipherSuites)
+	b = appendNames(append(b, `,"groups":`...), h.Groups)
+	b = appendNames(append(b, `,"signature_algorithms":`...), h.SignatureAlgorithms)
+	b = append(b, `,"key_shares":[`...)
+	for i := range h.KeyShares {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendName(b, h.KeyShares[i].Group.String())
+	}
+	b = h.AppendJA3(append(b, `],"ja3":"`...))
+	b = h.AppendJA4(append(b, `","ja4":"`...)) // the library makes its letters and digits of whatever was sent
+	return append(b, `"}`...)
+}
+
+func appendServerHello(b []byte, h *tlswire.ServerHello) []byte {
+	if h == nil {
+		return append(b, "null"...)
+	}
+	b = appendName(append(b, `{"version":`...), h.Version().String())
+	b = appendName(append(b, `,"cipher_suite":`...), h.CipherSuite.String())
+	b = appendString(append(b, `,"alpn":`...), h.ALPN)
+	b = append(b, `,"group":"`...)
+	if h.Group != 0 {
+		b = append(b, h.Group.String()...)
+	}
+	return append(h.AppendJA3S(append(b, `","ja3s":"`...)), `"}`...)
+}
+
+// appendSSLv2 appends a ClientHello in SSLv2's format. Cipher specs that are no TLS cipher suites are written as numbers.
+func appendSSLv2(b []byte, h *tlswire.SSLv2ClientHello) []byte {
+	if h == nil {
+		return append(b, "null"...)
+	}
+	b = appendName(append(b, `{"version":`...), h.Version.String())
+	b = append(b, `,"cipher_suites":[`...)
+	for i, spec := range h.CipherSpecs {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		if spec < 1<<16 {
+			b = appendName(b, tlswire.CipherSuite(spec).String())
+			continue
+		}
+		b = append(b, `"0x`...)
+		for shift := 20; shift >= 0; shift -= 4 {
+			b = append(b, hexDigits[spec>>shift&15])
+		}
+		b = append(b, '"')
+	}
+	return append(b, "]}"...)
+}
+
+// appendAlerts appends alerts; what encryption hides of one is null.
+func appendAlerts(b []byte, list []analysis.Alert) []byte {
+	b = append(b, '[')
+	for i := range list {
+		a := &list[i]
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendName(append(b, `{"from":`...), a.From.String())
+		if a.Encrypted {
+			b = append(b, `,"level":null,"code":null,"name":null`...)
+		} else {
+			b = appendName(append(b, `,"level":`...), a.Level.String())
+			b = appendInt(append(b, `,"code":`...), int64(a.Code))
+			b = appendName(append(b, `,"name":`...), a.Code.String())
+		}
+		b = appendTime(append(b, `,"at":`...), a.At)
+		b = appendPacket(append(b, `,"packet":`...), a.Packet)
+		b = appendBool(append(b, `,"encrypted":`...), a.Encrypted)
+		b = append(appendBool(append(b, `,"inferred":`...), a.Inferred), '}')
+	}
+	return append(b, ']')
+}
+
+func appendViolations(b []byte, list []analysis.Violation) []byte {
+	b = append(b, '[')
+	for i := range list {
+		v := &list[i]
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendName(append(b, `{"from":`...), v.From.String())
+		text := ""
+		if v.Err != nil {
+			text = v.Err.Error()
+		}
+		b = appendString(append(b, `,"error":`...), text)
+		b = appendTime(append(b, `,"at":`...), v.At)
+		b = append(appendPacket(append(b, `,"packet":`...), v.Packet), '}')
+	}
+	return append(b, ']')
+}

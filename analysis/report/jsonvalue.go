@@ -1,0 +1,160 @@
+package report
+
+import (
+	"encoding/hex"
+	"net/netip"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/etcdtap/etcdtap/analysis"
+)
+
+// The functions here append one JSON value each, without reflection: output is more than half of the work of a tool like this
+// when it is made by reflection.
+
+const hexDigits = "0123456789abcdef"
+
+// appendString appends s as a JSON string (RFC 8259, Section 7) that is also harmless in a terminal and in JavaScript: control
+// characters, DEL, C1 and the line separators U+2028 and U+2029 are escaped, and bytes that are not UTF-8 become U+FFFD.
+func appendString(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	from := 0
+	for i := 0; i < len(s); {
+		if c := s[i]; c >= 0x20 && c < 0x7f && c != '"' && c != '\\' {
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if r >= 0xa0 && r != '\u2028' && r != '\u2029' && (r != utf8.RuneError || n > 1) {
+			i += n
+			continue
+		}
+		dst = appendEscape(append(dst, s[from:i]...), r)
+		i += n
+		from = i
+	}
+	return append(append(dst, s[from:]...), '"')
+}
+
+func appendEscape(dst []byte, r rune) []byte {
+	switch r {
+	case '"', '\\':
+		return append(dst, '\\', byte(r))
+	case '\n':
+		return append(dst, `\n`...)
+	case '\r':
+		return append(dst, `\r`...)
+	case '\t':
+		return append(dst, `\t`...)
+	}
+	return append(dst, '\\', 'u', hexDigits[r>>12&15], hexDigits[r>>8&15], hexDigits[r>>4&15], hexDigits[r&15])
+}
+
+// appendName appends a string of ours, which needs no escapes.
+func appendName(dst []byte, s string) []byte {
+	return append(append(append(dst, '"'), s...), '"')
+}
+
+func appendHex(dst, b []byte) []byte {
+	return append(hex.AppendEncode(append(dst, '"'), b), '"')
+}
+
+func appendInt(dst []byte, n int64) []byte { return strconv.AppendInt(dst, n, 10) }
+
+func appendBool(dst []byte, v bool) []byte { return strconv.AppendBool(dst, v) }
+
+// appendTime appends a time in UTC with nine digits of the second, so that text order is time order; null when it is zero or no
+// year of four digits.
+func appendTime(dst []byte, t time.Time) []byte {
+	t = t.UTC()
+	year, month, day := t.Date()
+	if t.IsZero() || year < 0 || year > 9999 {
+		return append(dst, "null"...)
+	}
+	hour, minute, second := t.Clock()
+	dst = append(dst, '"')
+	dst = appendDigits(append(appendDigits(append(appendDigits(dst, year, 4), '-'), int(month), 2), '-'), day, 2)
+	dst = appendDigits(append(appendDigits(append(appendDigits(append(dst, 'T'), hour, 2), ':'), minute, 2), ':'), second, 2)
+	return append(appendDigits(append(dst, '.'), t.Nanosecond(), 9), 'Z', '"')
+}
+
+// appendDigits appends n in decimal, width digits wide.
+func appendDigits(dst []byte, n, width int) []byte {
+	var room [9]byte
+	for i := width - 1; i >= 0; i-- {
+		room[i] = '0' + byte(n%10)
+		n /= 10
+	}
+	return append(dst, room[:width]...)
+}
+
+// appendSeconds appends a duration in seconds, to the microsecond.
+func appendSeconds(dst []byte, d time.Duration) []byte {
+	return strconv.AppendFloat(dst, float64(d.Microseconds())/1e6, 'f', -1, 64)
+}
+
+func appendAddr(dst []byte, a netip.Addr) []byte {
+	if !a.IsValid() {
+		return append(dst, `""`...)
+	}
+	if a.Zone() != "" {
+		return appendString(dst, a.String())
+	}
+	return append(a.AppendTo(append(dst, '"')), '"')
+}
+
+func appendAddrPort(dst []byte, a netip.AddrPort) []byte {
+	dst = appendAddr(append(dst, `{"ip":`...), a.Addr())
+	return append(appendInt(append(dst, `,"port":`...), int64(a.Port())), '}')
+}
+
+// appendStrings appends a list of texts from the wire.
+func appendStrings(dst []byte, list []string) []byte {
+	dst = append(dst, '[')
+	for i, s := range list {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendString(dst, s)
+	}
+	return append(dst, ']')
+}
+
+// appendNames appends a list of registered names.
+func appendNames[T interface{ String() string }](dst []byte, list []T) []byte {
+	dst = append(dst, '[')
+	for i, v := range list {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendName(dst, v.String())
+	}
+	return append(dst, ']')
+}
+
+// appendBothInts appends {"client":…,"server":…}.
+func appendBothInts(dst []byte, client, server int64) []byte {
+	dst = appendInt(append(dst, `{"client":`...), client)
+	return append(appendInt(append(dst, `,"server":`...), server), '}')
+}
+
+// appendPacket appends a packet's number, null when there are no packets.
+func appendPacket(dst []byte, n int64) []byte {
+	if n == 0 {
+		return append(dst, "null"...)
+	}
+	return appendInt(dst, n)
+}
+
+func appendCounts(dst []byte, list []analysis.Count) []byte {
+	dst = append(dst, '[')
+	for i := range list {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendString(append(dst, `{"name":`...), list[i].Name)
+		dst = append(appendInt(append(dst, `,"count":`...), list[i].N), '}')
+	}
+	return append(dst, ']')
+}
