@@ -306,6 +306,7 @@ func (h *half) acknowledge(ack uint32) (plausible bool) {
 		}
 		h.acked = ack
 		h.flags |= halfAcked | halfStarted
+		h.recognizeKeepAlive()
 		return true
 	}
 	d := ahead(ack, h.acked)
@@ -316,7 +317,16 @@ func (h *half) acknowledge(ack uint32) (plausible bool) {
 		return false
 	}
 	h.acked = ack
+	h.recognizeKeepAlive()
 	return true
+}
+
+// recognizeKeepAlive corrects where a stream is that was met in mid-stream by a keep-alive, whose number is one too low: the
+// answer acknowledges one more.
+func (h *half) recognizeKeepAlive() {
+	if h.flags&(halfSeen|halfStartKnown|halfData|halfFIN) == halfSeen && h.acked == h.next+1 {
+		h.start, h.next = h.acked, h.acked
+	}
 }
 
 // update notes whether there is a hole, and tells of the FIN when all before it was told.
