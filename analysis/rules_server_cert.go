@@ -107,18 +107,19 @@ func (v *view) serverName() {
 			f.Confidence = Certain
 		}
 		f.saw(FromServer, c.Packet, c.At, "certificate valid for "+sans(v.serverLeaf())).sawAlert(a)
-	case asked && v.result != OutcomeRejectedByServer && !v.serverSent():
-		f := v.add(CodeServerNameMismatch, Likely, text+"; the client closed without using the connection, as curl does when the name is wrong")
-		f.Severity = Warning
-		f.saw(FromServer, c.Packet, c.At, "certificate valid for "+sans(v.serverLeaf()))
+	case v.result == OutcomeEstablished && v.unusedByClient():
+		v.add(CodeServerNameMismatch, Likely, text+"; the client completed the handshake and closed without sending anything, as curl does when the name is wrong").
+			saw(FromServer, c.Packet, c.At, "certificate valid for "+sans(v.serverLeaf()))
 	case asked && v.result == OutcomeEstablished:
 		f := v.add(CodeServerNameMismatch, Possible, text+"; this client did not mind")
 		f.Severity = Info
 	}
 }
 
-// serverSent reports whether the server sent application data in TLS 1.2.
-func (v *view) serverSent() bool { return v.f.TLS.Encrypted[FromServer].Data > 0 }
+// unusedByClient reports whether the client was the first to close, and sent no application data before (TLS 1.2).
+func (v *view) unusedByClient() bool {
+	return v.f.TLS.Version != tlswire.VersionTLS13 && v.f.TLS.Encrypted[FromClient].Data == 0 && v.clientClosedFirst()
+}
 
 // serverCertificate judges the server's certificate by itself.
 func (v *view) serverCertificate() {

@@ -103,18 +103,26 @@ func (c *countedReader) Read(p []byte) (int, error) {
 // order) or pcapng, as it is or compressed by gzip or zstd. The name "-" means stdin. An error is an *OpenError. A file that ends
 // within its first header opens, and its first Next returns a *TruncatedError.
 func Open(name string, stdin io.Reader) (*File, error) {
-	f := &File{name: name, input: &countedReader{r: stdin}}
-	if name != "-" {
-		file, err := openRegular(name)
-		if err != nil {
-			return nil, err
-		}
-		f.input.r = file
-		f.closers = append(f.closers, func() { file.Close() })
-		if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
-			f.size = info.Size()
-		}
+	if name == "-" {
+		return OpenReader(name, stdin)
 	}
+	file, err := openRegular(name)
+	if err != nil {
+		return nil, err
+	}
+	f := &File{name: name, input: &countedReader{r: file}, closers: []func(){func() { file.Close() }}}
+	if info, err := file.Stat(); err == nil && info.Mode().IsRegular() {
+		f.size = info.Size()
+	}
+	return f.open()
+}
+
+// OpenReader is Open for a capture that is already being read. Closing the File does not close r.
+func OpenReader(name string, r io.Reader) (*File, error) {
+	return (&File{name: name, input: &countedReader{r: r}}).open()
+}
+
+func (f *File) open() (*File, error) {
 	f.blocks.r = f.input
 	if err := f.detect(); err != nil {
 		f.Close()

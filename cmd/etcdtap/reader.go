@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/etcdtap/etcdtap/analysis"
 	"github.com/etcdtap/etcdtap/capture"
@@ -32,21 +30,22 @@ type reader struct {
 	diagnoser analysis.Diagnoser
 	filtered  int64 // packets that the filter, --host or --port left out
 	skipped   int64 // connections out of scope
+	tracked   capture.TrackerStats
 	err       error // the first that each returned
 }
 
-// read reads all the files and reports every connection. It stops at the end, at ctx's, or at the first error of each.
-func (r *reader) read(ctx context.Context) (*capture.Merged, capture.TrackerStats, error) {
+// read reads all the files and reports every connection. It stops at the end, when ctx is done, or at the first error of each.
+func (r *reader) read(ctx context.Context) error {
 	r.diagnoser.Expectations = r.scope.expect
 	r.options.ServerPorts = r.serverPort
-	source := capture.Merge(r.files)
 	tracker := capture.NewTracker(r.options, r.finished)
-	err := r.packets(ctx, source, tracker)
+	err := r.packets(ctx, capture.Merge(r.files), tracker)
 	if err == nil {
 		tracker.Flush()
 		err = r.err
 	}
-	return source, tracker.Stats(), err
+	r.tracked = tracker.Stats()
+	return err
 }
 
 // interruptEvery is how many packets are read between two looks at the context.
@@ -134,26 +133,4 @@ func closeFiles(files []*capture.File) {
 	for _, f := range files {
 		f.Close()
 	}
-}
-
-// input tells the summary what the reader counted.
-func (r *reader) input(source *capture.Merged, stats capture.TrackerStats, elapsed time.Duration, interrupted bool) analysis.Input {
-	in := analysis.Input{Filtered: r.filtered, OutOfScope: r.skipped}
-	for _, f := range r.files {
-		s := f.Stats()
-		in.Files = append(in.Files, f.Name())
-		in.Packets += s.Packets
-		in.Bytes += s.Bytes
-		in.Cut += s.Cut
-		in.Dropped += int64(s.Dropped())
-		in.Secrets += len(f.Secrets())
-	}
-	_ = elapsed
-	if interrupted {
-		in.Warnings = append(in.Warnings, "interrupted: what follows packet "+fmt.Sprint(in.Packets)+" was not read")
-	}
-	for _, err := range source.Truncated() {
-		in.Warnings = append(in.Warnings, err.Error())
-	}
-	return in
 }

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/etcdtap/etcdtap/analysis"
+	"github.com/etcdtap/etcdtap/capture"
+)
+
+// input tells the summary what was counted while reading: nothing that was dropped, skipped or cut goes unsaid.
+func (r *reader) input(interrupted bool) analysis.Input {
+	d := &r.decoder.Stats
+	in := analysis.Input{
+		Files:            int64(len(r.files)),
+		NotTCP:           counts(d.NotTCPKinds()),
+		Undecodable:      counts(d.UndecodableReasons()),
+		UnknownLinkTypes: counts(d.UnknownLinkTypes()),
+		FragmentsLost:    d.Fragments.Expired + d.Fragments.Dropped + d.Fragments.Rejected,
+		OutOfScope:       r.skipped,
+		Evicted:          r.tracked.Evicted,
+	}
+	for _, f := range r.files {
+		s := f.Stats()
+		in.Packets += s.Packets
+		in.Bytes += s.Bytes
+		in.SecretsKept += int64(len(f.Secrets()))
+		fileCounts(&in, f.Name(), &s)
+	}
+	other := func(name string, n int64) { note(&in.Other, name, n) }
+	other("packets left out by --filter, --host or --port", r.filtered)
+	other("connections given up as idle", r.tracked.Idle)
+	other("segments with sequence numbers that cannot belong to their connection", r.tracked.Implausible)
+	other("RSTs that no receiver would heed", r.tracked.IgnoredResets)
+	other("segments with data after the sender's own FIN or RST", r.tracked.AfterClose)
+	other("streams not compared with their retransmissions, for want of memory", r.tracked.Uncompared)
+	if interrupted {
+		other("interrupted: what follows was not read", 1)
+	}
+	return in
+}
+
+// fileCounts adds what one file's reader counted.
+func fileCounts(in *analysis.Input, name string, s *capture.Stats) {
+	if s.Truncated != nil {
+		note(&in.TruncatedFiles, s.Truncated.Error(), s.Packets)
+	}
+	note(&in.Drops, name+": dropped before they were captured", int64(s.Dropped()))
+	note(&in.Other, "packets cut by the snapshot length", s.Cut)
+	note(&in.Other, "packets captured longer than they were", s.Inverted)
+	note(&in.Other, "packets without a time", s.Untimed)
+	note(&in.Other, "packets of an interface that the file does not describe", s.NoInterface)
+	note(&in.Other, "decryption secrets left out, for want of memory", s.SecretsDropped)
+	for _, b := range s.Skipped {
+		note(&in.Other, fmt.Sprintf("pcapng blocks of type 0x%08x", b.Type), b.Count)
+	}
+	note(&in.Other, "pcapng blocks of other types", s.SkippedOther)
+}
+
+// note adds n to the count of that name.
+func note(list *[]analysis.Count, name string, n int64) {
+	if n == 0 {
+		return
+	}
+	for i := range *list {
+		if (*list)[i].Name == name {
+			(*list)[i].N += n
+			return
+		}
+	}
+	*list = append(*list, analysis.Count{Name: name, N: n})
+}
+
+func counts(list []capture.Count) []analysis.Count {
+	out := make([]analysis.Count, 0, len(list))
+	for _, c := range list {
+		name := c.Name
+		if c.First > 0 {
+			name += fmt.Sprintf(" (first: packet %d)", c.First)
+		}
+		out = append(out, analysis.Count{Name: name, N: c.N})
+	}
+	return out
+}
+
+// warnings are what the user should know at once, not only from the summary.
+func (r *reader) warnings() []string {
+	var w []string
+	for _, f := range r.files {
+		if s := f.Stats(); s.Truncated != nil {
+			w = append(w, s.Truncated.Error())
+		}
+	}
+	if r.scope.filter != nil {
+		if err := r.scope.filter.Refused(); err != nil {
+			w = append(w, err.Error())
+		}
+	}
+	if d := &r.decoder.Stats; d.UnknownLinks > 0 && d.UnknownLinks == d.Packets {
+		w = append(w, "no packet can be decoded: the link type is "+d.UnknownLinkTypes()[0].Name+
+			"; expected Ethernet, Linux cooked (-i any), raw IP, loopback or PPP. Capture again on another interface: tcpdump -i any -s 0 -w FILE 'tcp port 2379 or tcp port 2380'")
+	}
+	return w
+}

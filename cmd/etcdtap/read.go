@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/etcdtap/etcdtap/analysis"
+	"github.com/etcdtap/etcdtap/capture"
+)
+
+// readFlags are the flags of `etcdtap read`, as given.
+type readFlags struct {
+	clientPorts, peerPorts, metricsPorts []uint
+	all                                  bool
+	hosts                                []string
+	ports                                []uint
+	filter                               string
+	idle                                 time.Duration
+	maxConnections                       int
+	out                                  outputFlags
+}
+
+func newRead(e *environment) *cobra.Command {
+	var f readFlags
+	cmd := &cobra.Command{
+		Use:     "read FILE...",
+		Aliases: []string{"analyze"},
+		Short:   "Read capture files and say what went wrong",
+		Long: `Read capture files (pcap or pcapng, plain, gzip or zstd; - is standard input) and say of
+each connection to etcd whether its TLS handshake succeeded, and if not, who rejected whom,
+why, how sure that is, and what to do. Several files are one capture, in time order.
+
+Looked at are connections to etcd's ports and any other connection that carries TLS.
+Connections come out in the order in which they end.`,
+		Example: `  tcpdump -i any -s 0 -w incident.pcap 'tcp port 2379 or tcp port 2380'
+  etcdtap read incident.pcap
+
+  etcdtap read --problems --certs incident.pcapng.gz
+  etcdtap read -o json a.pcap b.pcap | jq 'select(.findings[0].severity == "error")'
+  etcdtap read --filter 'host 10.0.0.7 and port 2380' incident.pcap`,
+		Args: arguments(1, -1, "one FILE or more (- for standard input)"),
+		RunE: func(cmd *cobra.Command, args []string) error { return e.read(cmd.Context(), args, &f) },
+	}
+	fl := cmd.Flags()
+	fl.UintSliceVar(&f.clientPorts, "client-port", []uint{2379}, "`port` of etcd's client API; repeatable, replaces the default")
+	fl.UintSliceVar(&f.peerPorts, "peer-port", []uint{2380}, "`port` of etcd's peers; repeatable, replaces the default")
+	fl.UintSliceVar(&f.metricsPorts, "metrics-port", []uint{2381}, "`port` of etcd's metrics; repeatable, replaces the default")
+	fl.BoolVar(&f.all, "all", false, "show every TCP connection, not only etcd's ports and TLS")
+	fl.StringSliceVar(&f.hosts, "host", nil, "only connections from or to this `address`; repeatable")
+	fl.UintSliceVar(&f.ports, "port", nil, "only connections from or to this `port`; repeatable")
+	fl.StringVar(&f.filter, "filter", "", "only packets that this tcpdump filter `expression` matches")
+	fl.DurationVar(&f.idle, "idle-timeout", 5*time.Minute, "give a connection up after this `time` of the capture without a packet")
+	fl.IntVar(&f.maxConnections, "max-connections", 1_000_000, "unfinished connections kept at most, 200 `bytes` each before they carry data; the longest idle is given up first")
+	f.out.register(fl)
+	return cmd
+}
+
+// scope turns the flags into what the reader needs.
+func (f *readFlags) scope() (scope, error) {
+	s := scope{all: f.all}
+	var err error
+	port := func(name string, list []uint) []uint16 {
+		out := make([]uint16, 0, len(list))
+		for _, p := range list {
+			if p == 0 || p > 65535 {
+				err = &usageError{fmt.Errorf("--%s expects a port from 1 to 65535, got %d", name, p), "run 'etcdtap read --help' for an example"}
+			}
+			out = append(out, uint16(p))
+		}
+		return out
+	}
+	s.expect = analysis.Expectations{
+		ClientPorts:  port("client-port", f.clientPorts),
+		PeerPorts:    port("peer-port", f.peerPorts),
+		MetricsPorts: port("metrics-port", f.metricsPorts),
+	}
+	s.ports = port("port", f.ports)
+	for _, h := range f.hosts {
+		a, parseErr := netip.ParseAddr(h)
+		if parseErr != nil {
+			return s, &usageError{fmt.Errorf("--host expects an IP address, got %q", h), "captures hold addresses, not names: look it up with 'getent hosts " + analysis.Quote(h) + "'"}
+		}
+		s.hosts = append(s.hosts, a.Unmap().WithZone(""))
+	}
+	if f.idle <= 0 {
+		err = &usageError{fmt.Errorf("--idle-timeout expects a time above zero, got %v", f.idle), "for example --idle-timeout 5m"}
+	}
+	if f.maxConnections <= 0 {
+		err = &usageError{fmt.Errorf("--max-connections expects a number above zero, got %d", f.maxConnections), "for example --max-connections 1000000"}
+	}
+	if err != nil {
+		return s, err
+	}
+	if f.filter != "" {
+		s.filter, err = newFilter(f.filter)
+	}
+	return s, err
+}
+
+func newFilter(expression string) (*capture.Filter, error) {
+	filter, err := capture.NewFilter(expression)
+	switch {
+	case err == nil:
+		return filter, nil
+	case !capture.HasPcap:
+		return nil, err
+	}
+	return nil, &usageError{fmt.Errorf("--filter expects a tcpdump expression: %w", err), "for example --filter 'host 10.0.0.7 and tcp port 2380'; see pcap-filter(7)"}
+}
+
+// read is the command: it opens, reads, reports.
+func (e *environment) read(ctx context.Context, names []string, f *readFlags) error {
+	scope, err := f.scope()
+	if err != nil {
+		return err
+	}
+	if err := f.out.check(); err != nil {
+		return err
+	}
+	files, err := openFiles(names, e.stdin)
+	if err != nil {
+		return err
+	}
+	defer closeFiles(files)
+	return e.report(ctx, files, scope, capture.TrackerOptions{IdleTimeout: f.idle, MaxConnections: f.maxConnections}, &f.out)
+}
+
+// report reads the files and writes what was found.
+func (e *environment) report(ctx context.Context, files []*capture.File, s scope, o capture.TrackerOptions, flags *outputFlags) error {
+	out, err := e.newOutput(flags, files)
+	if err != nil {
+		return err
+	}
+	progress := e.startProgress(files)
+	r := &reader{scope: s, options: o, files: files, each: out.connection}
+	err = r.read(ctx)
+	progress.stop()
+	if err != nil {
+		return err
+	}
+	for _, w := range r.warnings() {
+		e.log.Warn(w)
+	}
+	if err := out.close(r.input(ctx.Err() != nil)); err != nil {
+		return err
+	}
+	switch {
+	case ctx.Err() != nil:
+		return errors.New("interrupted: what was read until then is above")
+	case flags.exitCode && out.summary.Failed > 0:
+		return errFindings
+	}
+	return nil
+}
