@@ -1,0 +1,19 @@
+#!/bin/sh
+# Installs what the end-to-end tests need and this machine lacks (Debian and its kin, as root); else says what to install.
+set -eu
+lacking=
+for program in tcpdump tshark curl openssl; do
+	command -v "$program" >/dev/null 2>&1 || lacking="$lacking $program"
+done
+if [ -z "$lacking" ]; then
+	exit 0
+fi
+if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+	echo "e2e: install$lacking (Debian: apt-get install -y$lacking); tests that need them will be skipped" >&2
+	exit 0
+fi
+echo "e2e: installing$lacking" >&2
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+# shellcheck disable=SC2086 # a list of names
+apt-get install -y -qq --no-install-recommends $lacking >/dev/null
