@@ -178,7 +178,7 @@ func (s *Summary) addClient(a netip.Addr, severity Severity) {
 }
 
 func (s *Summary) addGroup(c *Connection) {
-	worst := &c.Findings[0]
+	worst := c.Worst()
 	k := groupKey{c.Client.Addr(), c.Server, worst.Code}
 	g := s.groups[k]
 	if g == nil {
@@ -198,6 +198,20 @@ func (s *Summary) addGroup(c *Connection) {
 			g.Series = &SeriesNote{f.Code, f.Confidence, f.Title}
 		}
 	}
+}
+
+// Worst is the finding that says most about this very connection: the first that is not about a series. It is nil when there is
+// no finding.
+func (c *Connection) Worst() *Finding {
+	for i := range c.Findings {
+		if !c.Findings[i].Code.OfSeries() {
+			return &c.Findings[i]
+		}
+	}
+	if len(c.Findings) == 0 {
+		return nil
+	}
+	return &c.Findings[0]
 }
 
 // OfSeries reports whether the code is about several connections together.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/etcdtap/etcdtap/analysis"
 )
@@ -153,25 +152,7 @@ func splitCommand(fix string) (prose, command string) {
 	return strings.TrimSuffix(head[:i], " "), head[i+1:]
 }
 
-// wrap writes text in lines of at most pageWidth columns (a longer word gets a line of its own). The first line
-// begins with first, the others with rest.
+// wrap writes text in lines of at most pageWidth columns. The first line begins with first, the others with rest.
 func wrap(b *strings.Builder, text, first, rest string) {
-	b.WriteString(first)
-	column, begun := utf8.RuneCountInString(first), false
-	for word := range strings.FieldsSeq(text) {
-		n := utf8.RuneCountInString(word)
-		switch {
-		case !begun:
-			begun = true
-		case column+1+n > pageWidth:
-			b.WriteString("\n" + rest)
-			column = utf8.RuneCountInString(rest)
-		default:
-			b.WriteByte(' ')
-			column++
-		}
-		b.WriteString(word)
-		column += n
-	}
-	b.WriteByte('\n')
+	b.Write(appendWrapped(nil, text, first, rest, pageWidth))
 }

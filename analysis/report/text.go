@@ -2,6 +2,10 @@ package report
 
 import (
 	"io"
+	"net/netip"
+	"strings"
+	"time"
+	"unicode/utf8"
 
 	"github.com/etcdtap/etcdtap/analysis"
 )
@@ -10,29 +14,57 @@ import (
 type TextOptions struct {
 	Color  bool   // use SGR colours
 	Width  int    // columns; 0 means 100, and fewer than 60 are taken for 60
-	All    bool   // show every connection in full, also where it is the same as an earlier one
+	All    bool   // show every connection in full, with its evidence, also where it is the same as an earlier one
 	Source string // what is read, for the first line: file name or interface; raw
 }
 
-// Text writes for people: a line for each connection, what is wrong with it in plain words below, and what it adds up to.
+const leastWidth = 60 // columns: below, an address and a word do not fit side by side
+
+// Text writes for people: a line for each connection, what is wrong with it in plain words below, and what it adds up to. Nothing
+// from the wire is written unescaped.
 type Text struct {
-	w       io.Writer
-	options TextOptions
-	buf     []byte
-	err     error
+	w         io.Writer
+	options   TextOptions
+	buf       []byte
+	err       error
+	day       time.Time // of the last date line; zero before the first
+	pairWidth int       // columns of the longest "client > server" so far
+	pair      []byte    // the one being written
+	repeats   map[repeatKey]*repeat
 }
 
 // NewText makes a Report that writes to w.
-func NewText(w io.Writer, o TextOptions) *Text { return &Text{w: w, options: o} }
+func NewText(w io.Writer, o TextOptions) *Text {
+	if o.Width == 0 {
+		o.Width = pageWidth
+	}
+	o.Width = max(o.Width, leastWidth)
+	return &Text{w: w, options: o, repeats: make(map[repeatKey]*repeat)}
+}
 
-// Connection shows a connection.
-func (t *Text) Connection(c *analysis.Connection) error { return t.err }
-
-// Certificates shows each certificate.
-func (t *Text) Certificates(c *Certificates) error { return t.err }
-
-// Summary shows what it adds up to, and flushes.
-func (t *Text) Summary(s *analysis.Summary) error { return t.Flush() }
+// Connection shows a connection: one line when it is healthy, and when not, what was found, unless that was said before.
+func (t *Text) Connection(c *analysis.Connection) error {
+	if t.err != nil {
+		return t.err
+	}
+	t.date(c.Start)
+	worst := c.Worst()
+	if worst == nil {
+		t.headLine(c, healthy(c), "")
+		return t.written()
+	}
+	again, before := t.repeat(c)
+	if again != nil && before.n > 0 {
+		t.headLine(c, "", string(worst.Code))
+		t.sameAs(c, before)
+		t.series(c, again, before)
+		return t.written()
+	}
+	t.headLine(c, printable(worst.Title), string(worst.Code))
+	t.findings(c, worst)
+	t.series(c, again, before)
+	return t.written()
+}
 
 // Flush writes what is in the buffer.
 func (t *Text) Flush() error {
@@ -41,4 +73,232 @@ func (t *Text) Flush() error {
 		t.buf = t.buf[:0]
 	}
 	return t.err
+}
+
+// written flushes when there is enough to write.
+func (t *Text) written() error {
+	if len(t.buf) < flushAt {
+		return t.err
+	}
+	return t.Flush()
+}
+
+// date writes the date line when the day is another one.
+func (t *Text) date(at time.Time) {
+	day := at.UTC().Truncate(24 * time.Hour)
+	if day.Equal(t.day) {
+		return
+	}
+	text := "# " + day.Format("2006-01-02") + " UTC"
+	if t.day.IsZero() && t.options.Source != "" {
+		text += ", " + analysis.Quote(t.options.Source)
+	}
+	t.day = day
+	t.put(text, dim)
+	t.buf = append(t.buf, '\n')
+}
+
+// maxPairWidth is as far as short addresses are moved to stand in line with long ones: two IPv6 addresses without zeros need more.
+const maxPairWidth = 48
+
+// headLine writes a connection's line: time, addresses, endpoint, outcome, what there is to say, and the code at the right. What
+// does not fit goes to a line of its own, so that code and outcome stay where the eye looks for them.
+func (t *Text) headLine(c *analysis.Connection, say, code string) {
+	t.on(dim)
+	t.buf = appendClock(t.buf, c.Start)
+	t.off(dim)
+	t.pair = c.Client.AppendTo(t.pair[:0])
+	t.pair = c.Server.AppendTo(append(t.pair, " > "...))
+	t.pairWidth = max(t.pairWidth, min(len(t.pair), maxPairWidth))
+	t.buf = append(append(t.buf, ' ', ' '), t.pair...)
+	for n := len(t.pair); n < t.pairWidth; n++ {
+		t.buf = append(t.buf, ' ')
+	}
+	t.buf = appendPadded(append(t.buf, ' ', ' '), c.Endpoint.String(), len("metrics"))
+	word, in := outcomeWord(c)
+	t.buf = append(t.buf, ' ', ' ')
+	t.put(word, in)
+	column := len("02:56:29.148") + 2 + max(len(t.pair), t.pairWidth) + 2 + len("metrics") + 2 + len(word)
+	width := utf8.RuneCountInString(say)
+	below := code != "" && say != "" && column+2+width+2+len(code) > t.options.Width
+	if say != "" && !below {
+		t.buf = append(append(t.buf, ' ', ' '), say...)
+		column += 2 + width
+	}
+	if code != "" {
+		t.on(in)
+		t.buf = appendRight(t.buf, code, column, t.options.Width)
+		t.off(in)
+	}
+	t.buf = append(t.buf, '\n')
+	if below {
+		t.paragraph(say, indent, indent, bold)
+	}
+}
+
+// indent is what all lines below a connection's own begin with.
+const indent = "   "
+
+// outcomeWord is the outcome for people, and its colour.
+func outcomeWord(c *analysis.Connection) (string, style) {
+	in := dim
+	if severity, found := c.Severity(); found {
+		in = severityStyle(severity)
+	}
+	if c.Outcome != analysis.OutcomeEstablished {
+		return outcomeWords[c.Outcome], in
+	}
+	switch in {
+	case red:
+		return "FAILED", in
+	case dim:
+		return "OK", green
+	}
+	return "OK", in
+}
+
+var outcomeWords = [...]string{
+	analysis.OutcomePartial:          "PARTIAL",
+	analysis.OutcomeEstablished:      "OK",
+	analysis.OutcomeRejectedByServer: "REJECTED by server",
+	analysis.OutcomeRejectedByClient: "REJECTED by client",
+	analysis.OutcomePlaintextToTLS:   "PLAINTEXT",
+	analysis.OutcomeTLSToPlaintext:   "TLS TO PLAINTEXT",
+	analysis.OutcomePlaintext:        "NO TLS",
+	analysis.OutcomeNoReply:          "NO REPLY",
+	analysis.OutcomeNoData:           "NO DATA",
+	analysis.OutcomeAborted:          "ABORTED",
+	analysis.OutcomeRefused:          "REFUSED",
+	analysis.OutcomeUnanswered:       "UNANSWERED",
+}
+
+func severityStyle(s analysis.Severity) style {
+	switch s {
+	case analysis.Error:
+		return red
+	case analysis.Warning:
+		return yellow
+	}
+	return dim
+}
+
+// healthy says what a connection without findings was, in a few words.
+func healthy(c *analysis.Connection) string {
+	tls := c.TLS
+	if tls == nil || tls.ServerHello == nil {
+		if r := c.Stream[analysis.FromClient].Request; r != "" {
+			return `"` + analysis.Quote(r) + `"`
+		}
+		return ""
+	}
+	var b strings.Builder
+	b.Grow(96)
+	b.WriteString(tls.Version.String())
+	b.WriteByte(' ')
+	b.WriteString(shortSuite(tls.CipherSuite.String()))
+	if h := tls.ClientHello; h != nil && h.ServerName != "" {
+		b.WriteString(" for ")
+		b.WriteString(analysis.Quote(h.ServerName))
+	}
+	if tls.ALPN != "" {
+		b.WriteString(" ")
+		b.WriteString(analysis.Quote(tls.ALPN))
+	}
+	if tls.Resumed {
+		b.WriteString(", resumed")
+		return b.String()
+	}
+	b.WriteString(clientIdentity(&tls.Certificates[analysis.FromClient]))
+	return b.String()
+}
+
+// clientIdentity says as whom the client presented itself, or why that is not known.
+func clientIdentity(c *analysis.CertificateFacts) string {
+	switch {
+	case c.Visibility == analysis.Hidden:
+		return ", client certificate hidden"
+	case c.Visibility == analysis.Missed:
+		return ", client certificate missed"
+	case len(c.Chain) == 0:
+		return ", no client certificate"
+	}
+	leaf := c.Chain[0]
+	if leaf.X509 == nil {
+		return ", mTLS, certificate unreadable"
+	}
+	if cn := leaf.X509.Subject.CommonName; cn != "" {
+		return ", mTLS as CN=" + analysis.Quote(cn)
+	}
+	return ", mTLS as " + analysis.Quote(leaf.Subject)
+}
+
+// shortSuite is the cipher of a suite: what people ask for. "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256" gives "AES_128_GCM".
+func shortSuite(s string) string {
+	if _, after, ok := strings.Cut(s, "_WITH_"); ok {
+		s = after
+	}
+	s = strings.TrimPrefix(s, "TLS_")
+	for _, hash := range [...]string{"_SHA256", "_SHA384", "_SHA", "_MD5"} {
+		s = strings.TrimSuffix(s, hash)
+	}
+	return s
+}
+
+// maxRepeats bounds the kinds of failure that are remembered so as not to say the same again; others are said again.
+const maxRepeats = 8192
+
+// repeatKey is what makes two failures the same to a reader.
+type repeatKey struct {
+	client  netip.Addr
+	server  netip.AddrPort
+	outcome analysis.Outcome
+	found   uint64 // a hash of codes and titles
+}
+
+// repeat is a failure that was shown.
+type repeat struct {
+	shown  time.Time // start of the connection that was shown in full
+	last   time.Time // start of the latest one
+	n      int64     // how many there were
+	series analysis.Code
+	sure   analysis.Confidence // of the series
+}
+
+// repeat finds what was shown of the same failure and counts this one. before is what it was before this one; again is nil when
+// failures are not followed.
+func (t *Text) repeat(c *analysis.Connection) (again *repeat, before repeat) {
+	if t.options.All {
+		return nil, repeat{}
+	}
+	k := repeatKey{c.Client.Addr(), c.Server, c.Outcome, hashFindings(c.Findings)}
+	r := t.repeats[k]
+	if r == nil {
+		if len(t.repeats) >= maxRepeats {
+			return nil, repeat{}
+		}
+		r = &repeat{shown: c.Start}
+		t.repeats[k] = r
+	}
+	before = *r
+	r.n++
+	if c.Start.After(r.last) {
+		r.last = c.Start
+	}
+	return r, before
+}
+
+// hashFindings is FNV-1a over codes and titles, those of series left out. All of it is our own text.
+func hashFindings(list []analysis.Finding) uint64 {
+	h := uint64(14695981039346656037)
+	for i := range list {
+		if list[i].Code.OfSeries() {
+			continue
+		}
+		for _, s := range [...]string{string(list[i].Code), list[i].Title} {
+			for j := range len(s) {
+				h = (h ^ uint64(s[j])) * 1099511628211
+			}
+		}
+	}
+	return h
 }

@@ -1,0 +1,128 @@
+package report
+
+import (
+	"strings"
+
+	"github.com/etcdtap/etcdtap/analysis"
+)
+
+// maxFixesShown is how many pieces of advice stand under a connection; `etcdtap explain` has them all.
+const maxFixesShown = 2
+
+// findings writes what was found on a connection: the worst in full, the others in a line or two each.
+func (t *Text) findings(c *analysis.Connection, worst *analysis.Finding) {
+	t.paragraph(printable(worst.Meaning), indent, indent, plain)
+	t.paragraph(standingOf(worst), indent, indent, dim)
+	t.evidence(worst)
+	if worst.Severity > analysis.Info {
+		t.fixes(worst.Fix)
+	}
+	for i := range c.Findings {
+		f := &c.Findings[i]
+		if f == worst || f.Code.OfSeries() {
+			continue
+		}
+		text := "also " + string(f.Code) + " (" + f.Confidence.String() + "): " + printable(f.Meaning)
+		t.paragraph(text, indent, indent+"  ", otherStyle(f.Severity))
+		t.evidence(f)
+	}
+}
+
+// otherStyle sets findings apart that matter less.
+func otherStyle(s analysis.Severity) style {
+	if s == analysis.Info {
+		return dim
+	}
+	return plain
+}
+
+// standingOf says how sure a finding is, who has to act, and which packets show it.
+func standingOf(f *analysis.Finding) string {
+	s := f.Confidence.String()
+	switch f.AtFault {
+	case analysis.FaultClient:
+		s += ", the client has to change"
+	case analysis.FaultServer:
+		s += ", the server has to change"
+	case analysis.FaultNetwork:
+		s += ", the network has to change"
+	case analysis.FaultUnknown:
+		s += ", either side may have to change"
+	}
+	var packets []string
+	last := int64(0)
+	for i := range f.Evidence {
+		if p := f.Evidence[i].Packet; p != 0 && p != last {
+			packets = append(packets, number(p))
+			last = p
+		}
+	}
+	switch len(packets) {
+	case 0:
+		return s
+	case 1:
+		return s + "; packet " + packets[0]
+	}
+	return s + "; packets " + strings.Join(packets, ", ")
+}
+
+// evidence writes each piece of evidence, where everything is wanted.
+func (t *Text) evidence(f *analysis.Finding) {
+	if !t.options.All {
+		return
+	}
+	for i := range f.Evidence {
+		e := &f.Evidence[i]
+		text := ""
+		if e.Packet != 0 {
+			text = "packet " + number(e.Packet) + " "
+		}
+		if !e.At.IsZero() {
+			text += "at " + string(appendClock(nil, e.At)) + " "
+		}
+		t.paragraph(text+printable(e.Text), indent+"- ", indent+"  ", dim)
+	}
+}
+
+// fixes writes the first pieces of advice. Commands get lines of their own and are never wrapped: they are there to be pasted.
+func (t *Text) fixes(list []string) {
+	const first, rest = indent + "fix: ", indent + "     "
+	begin := first
+	for _, fix := range list[:min(len(list), maxFixesShown)] {
+		prose, command := splitCommand(printable(fix))
+		t.paragraph(prose, begin, rest, plain)
+		begin = rest
+		if command != "" {
+			t.buf = append(append(append(t.buf, rest...), "  "...), command...)
+			t.buf = append(t.buf, '\n')
+		}
+	}
+}
+
+// sameAs refers to the connection that was shown in full.
+func (t *Text) sameAs(c *analysis.Connection, before repeat) {
+	text := string(appendClock([]byte("same as "), before.shown)) + " above (attempt " + number(before.n+1)
+	if gap := c.Start.Sub(before.last); gap >= 0 {
+		text += ", +" + interval(gap)
+	}
+	t.paragraph(text+")", indent, indent, dim)
+}
+
+// series says what the rhythm of several connections shows, when that is news.
+func (t *Text) series(c *analysis.Connection, again *repeat, before repeat) {
+	for i := range c.Findings {
+		f := &c.Findings[i]
+		if !f.Code.OfSeries() || f == c.Worst() {
+			continue
+		}
+		if again != nil {
+			if before.series == f.Code && before.sure >= f.Confidence {
+				return
+			}
+			again.series, again.sure = f.Code, f.Confidence
+		}
+		text := string(f.Code) + " (" + f.Confidence.String() + "): " + printable(f.Title) + ". " + printable(f.Meaning)
+		t.paragraph(text, indent, indent+"  ", yellow)
+		return
+	}
+}
