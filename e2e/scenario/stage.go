@@ -17,7 +17,7 @@ import (
 const (
 	stepTimeout = 20 * time.Second
 	settle      = 200 * time.Millisecond // between scenarios: late packets of the last one
-	maxSays     = 400                    // bytes kept of what a client printed
+	maxSays     = 1200                   // bytes kept of what a client printed: etcdctl comes to the point late
 )
 
 // Stage is where one scenario is played.
