@@ -95,9 +95,15 @@ func (r *reader) warnings() []string {
 			w = append(w, err.Error())
 		}
 	}
-	if d := &r.decoder.Stats; d.UnknownLinks > 0 && d.UnknownLinks == d.Packets {
-		w = append(w, "no packet can be decoded: the link type is "+d.UnknownLinkTypes()[0].Name+
-			"; expected Ethernet, Linux cooked (-i any), raw IP, loopback or PPP. Capture again on another interface: tcpdump -i any -s 0 -w FILE 'tcp port 2379 or tcp port 2380'")
-	}
 	return w
+}
+
+// undecodable is the error when not a single packet was of a link type that is known.
+func (r *reader) undecodable() error {
+	d := &r.decoder.Stats
+	if d.UnknownLinks == 0 || d.UnknownLinks < d.Packets {
+		return nil
+	}
+	return fmt.Errorf("%s: expected Ethernet, Linux cooked (-i any), raw IP, loopback or PPP, found the link type %s, which is not decoded; "+
+		"capture again: tcpdump -i any -s 0 -w FILE 'tcp port 2379 or tcp port 2380'", fileNames(r.files), d.UnknownLinkTypes()[0].Name)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"encoding/hex"
 	"encoding/pem"
@@ -62,7 +61,6 @@ func (f *outputFlags) check() error {
 // output takes connections and prints them.
 type output struct {
 	flags    *outputFlags
-	buffer   *bufio.Writer
 	report   report.Report
 	certs    *report.Certificates
 	exporter *certExporter
@@ -70,23 +68,20 @@ type output struct {
 	held     []analysis.Connection // for --sort
 }
 
-// outputBuffer is large enough that writing costs little next to rendering.
-const outputBuffer = 64 << 10
-
 func (e *environment) newOutput(f *outputFlags, files []*capture.File) (*output, error) {
-	o := &output{flags: f, buffer: bufio.NewWriterSize(e.stdout, outputBuffer)}
+	o := &output{flags: f}
 	if f.format == "json" {
-		o.report = report.NewJSON(o.buffer)
+		o.report = report.NewJSON(e.stdout)
 	} else {
 		width, tty := terminal(e.stdout)
-		o.report = report.NewText(o.buffer, report.TextOptions{
-			Color: f.color == "always" || f.color == "auto" && tty && e.getenv("NO_COLOR") == "",
-			Width: width,
-			Name:  fileNames(files),
+		o.report = report.NewText(e.stdout, report.TextOptions{
+			Color:  f.color == "always" || f.color == "auto" && tty && e.getenv("NO_COLOR") == "",
+			Width:  width,
+			Source: fileNames(files),
 		})
 	}
 	if f.certs {
-		o.certs = report.NewCertificates()
+		o.certs = new(report.Certificates)
 	}
 	if f.exportCerts != "" {
 		x, err := newCertExporter(f.exportCerts)
@@ -147,10 +142,7 @@ func (o *output) close(in analysis.Input) error {
 		}
 	}
 	o.summary.Input = in
-	if err := o.report.Summary(&o.summary); err != nil {
-		return err
-	}
-	return o.buffer.Flush()
+	return o.report.Summary(&o.summary)
 }
 
 // sort puts the connections held in the order asked for; equal ones stay in the order in which they ended.

@@ -152,6 +152,8 @@ func (e *environment) report(ctx context.Context, files []*capture.File, s scope
 	switch {
 	case ctx.Err() != nil:
 		return errors.New("interrupted: what was read until then is above")
+	case r.undecodable() != nil:
+		return r.undecodable()
 	case flags.exitCode && out.summary.Failed > 0:
 		return errFindings
 	}
