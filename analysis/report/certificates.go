@@ -50,10 +50,10 @@ func (k *Certificates) Add(c *analysis.Connection) {
 	if c.TLS == nil {
 		return
 	}
-	for d := range c.TLS.Certificates {
+	for _, d := range [...]analysis.Direction{analysis.FromServer, analysis.FromClient} { // the server presents its own first
 		m := &c.TLS.Certificates[d]
 		for i, cert := range m.Chain {
-			k.add(c, analysis.Direction(d), m, i, cert)
+			k.add(c, d, m, i, cert)
 		}
 	}
 }

@@ -115,6 +115,8 @@ func appendClock(dst []byte, t time.Time) []byte {
 // interval writes a time between two attempts with three digits or so.
 func interval(d time.Duration) string {
 	switch {
+	case d < time.Second:
+		return number(d.Milliseconds()) + " ms"
 	case d < 10*time.Second:
 		return strconv.FormatFloat(d.Seconds(), 'f', 2, 64) + " s"
 	case d < 2*time.Minute:

@@ -1,7 +1,7 @@
 package report
 
 import (
-	"strings"
+	"slices"
 
 	"github.com/etcdtap/etcdtap/analysis"
 )
@@ -49,21 +49,26 @@ func standingOf(f *analysis.Finding) string {
 	case analysis.FaultUnknown:
 		s += ", either side may have to change"
 	}
-	var packets []string
-	last := int64(0)
+	var packets []int64
 	for i := range f.Evidence {
-		if p := f.Evidence[i].Packet; p != 0 && p != last {
-			packets = append(packets, number(p))
-			last = p
+		if p := f.Evidence[i].Packet; p != 0 {
+			packets = append(packets, p)
 		}
 	}
-	switch len(packets) {
-	case 0:
-		return s
-	case 1:
-		return s + "; packet " + packets[0]
+	slices.Sort(packets)
+	packets = slices.Compact(packets)
+	for i, p := range packets {
+		switch {
+		case i > 0:
+			s += ", "
+		case len(packets) > 1:
+			s += "; packets "
+		default:
+			s += "; packet "
+		}
+		s += number(p)
 	}
-	return s + "; packets " + strings.Join(packets, ", ")
+	return s
 }
 
 // evidence writes each piece of evidence, where everything is wanted.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -42,7 +43,7 @@ func (t *Text) Summary(s *analysis.Summary) error {
 	t.input(s)
 	if len(codes) > 0 {
 		t.buf = append(t.buf, '\n')
-		t.paragraph("etcdtap explain "+string(codes[0].Code)+" tells all about a code.", "", "", dim)
+		t.paragraph("More about any of these, with causes and remedies: etcdtap explain "+string(codes[0].Code), "", "", dim)
 	}
 	return t.Flush()
 }
@@ -269,7 +270,7 @@ func groupText(g *analysis.Group, oneDay bool) string {
 			if i > 0 {
 				s += ", "
 			}
-			s += strings.TrimSuffix(interval(gap), " s")
+			s += strconv.FormatFloat(gap.Seconds(), 'f', 2, 64)
 		}
 		s += " s"
 	}

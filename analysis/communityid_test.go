@@ -1,0 +1,39 @@
+package analysis
+
+import (
+	"net/netip"
+	"testing"
+)
+
+// The vectors are those of github.com/corelight/community-id-spec, baseline/baseline_deflt.json, and of its implementations.
+func TestCommunityID(t *testing.T) {
+	tests := []struct{ name, a, b, want string }{
+		{"IPv4", "128.232.110.120:34855", "66.35.250.204:80", "1:LQU9qZlK+B5F3KDmev6m5PMibrg="},
+		{"in order already", "1.2.3.4:1122", "5.6.7.8:3344", "1:wCb3OG7yAFWelaUydu0D+125CLM="},
+		{"mapped", "[::ffff:1.2.3.4]:1122", "5.6.7.8:3344", "1:wCb3OG7yAFWelaUydu0D+125CLM="},
+		{"IPv6", "[2001:470:e5bf:dead:4957:2174:e82c:4887]:63943", "[2607:f8b0:400c:c03::1a]:25", "1:/qFaeAR+gFe1KYjMzVDsMv+wgU4="},
+		{"two families", "1.2.3.4:1122", "[::1]:3344", ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			a, b := netip.MustParseAddrPort(test.a), netip.MustParseAddrPort(test.b)
+			if got := string(AppendCommunityID(nil, a, b)); got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+			if got := string(AppendCommunityID(nil, b, a)); got != test.want {
+				t.Errorf("the other way: got %q, want %q", got, test.want)
+			}
+		})
+	}
+	if got := AppendCommunityID(nil, netip.AddrPort{}, netip.AddrPort{}); len(got) != 0 {
+		t.Errorf("no addresses: got %q", got)
+	}
+}
+
+// The same address on both sides: the ports decide.
+func TestCommunityIDOrdersByPort(t *testing.T) {
+	a, b := netip.MustParseAddrPort("127.0.0.1:41234"), netip.MustParseAddrPort("127.0.0.1:2379")
+	if x, y := string(AppendCommunityID(nil, a, b)), string(AppendCommunityID(nil, b, a)); x != y || len(x) != 30 {
+		t.Errorf("%q one way, %q the other", x, y)
+	}
+}
