@@ -2,7 +2,6 @@ package capture_test
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"testing"
 
@@ -71,23 +70,25 @@ func BenchmarkRead(b *testing.B) {
 		b.Fatal(err)
 	}
 	for _, kind := range capturetest.Kinds() {
-		o, _ := capturetest.Kind(kind, benchPackets)
-		var file bytes.Buffer
-		if _, err := library.Write(&file, o); err != nil {
-			b.Fatal(err)
-		}
-		for until := reading; until <= diagnosing; until++ {
-			b.Run(fmt.Sprintf("%s/%v", kind, until), func(b *testing.B) {
-				b.ReportAllocs()
-				b.SetBytes(int64(file.Len()))
-				var packets int64
-				for b.Loop() {
-					_, n := run(b, file.Bytes(), until)
-					packets += n
-				}
-				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(packets), "ns/packet")
-			})
-		}
+		b.Run(kind, func(b *testing.B) {
+			o, _ := capturetest.Kind(kind, benchPackets)
+			var file bytes.Buffer
+			if _, err := library.Write(&file, o); err != nil {
+				b.Fatal(err)
+			}
+			for until := reading; until <= diagnosing; until++ {
+				b.Run(until.String(), func(b *testing.B) {
+					b.ReportAllocs()
+					b.SetBytes(int64(file.Len()))
+					var packets int64
+					for b.Loop() {
+						_, n := run(b, file.Bytes(), until)
+						packets += n
+					}
+					b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(packets), "ns/packet")
+				})
+			}
+		})
 	}
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"testing"
 
@@ -22,22 +21,24 @@ func BenchmarkReader(b *testing.B) {
 		b.Fatal(err)
 	}
 	for _, kind := range capturetest.Kinds() {
-		o, _ := capturetest.Kind(kind, benchPackets)
-		var file bytes.Buffer
-		counts, err := library.Write(&file, o)
-		if err != nil {
-			b.Fatal(err)
-		}
-		for _, output := range []string{"none", "text", "json"} {
-			b.Run(fmt.Sprintf("%s/%s", kind, output), func(b *testing.B) {
-				b.ReportAllocs()
-				b.SetBytes(int64(file.Len()))
-				for b.Loop() {
-					readAll(b, file.Bytes(), output)
-				}
-				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(counts.Packets), "ns/packet")
-			})
-		}
+		b.Run(kind, func(b *testing.B) {
+			o, _ := capturetest.Kind(kind, benchPackets)
+			var file bytes.Buffer
+			counts, err := library.Write(&file, o)
+			if err != nil {
+				b.Fatal(err)
+			}
+			for _, output := range []string{"none", "text", "json"} {
+				b.Run(output, func(b *testing.B) {
+					b.ReportAllocs()
+					b.SetBytes(int64(file.Len()))
+					for b.Loop() {
+						readAll(b, file.Bytes(), output)
+					}
+					b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(counts.Packets), "ns/packet")
+				})
+			}
+		})
 	}
 }
 

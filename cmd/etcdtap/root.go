@@ -118,8 +118,9 @@ Exit status: 0 clean, 1 a failure of etcdtap's own, 2 wrong usage,
 		Example: `  etcdtap demo                         see what it does, on a real capture
   etcdtap read incident.pcapng         read a capture file
   etcdtap explain grpc-to-peer-port    what a finding means`,
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		SuggestionsMinimumDistance: 2,
+		SilenceErrors:              true,
+		SilenceUsage:               true,
 		PersistentPreRun: func(*cobra.Command, []string) {
 			e.log = newLogger(e.stderr, e.verbose)
 		},

@@ -80,7 +80,8 @@ func (r row) is(column string) bool { return r.first(column) == "1" || r.first(c
 // Read gives the connections of a capture in the order of their first packets. TLS is looked for on the given ports and
 // wherever tshark itself finds it.
 func Read(ctx context.Context, file string, ports []uint16, names *Names) ([]Connection, error) {
-	args := []string{"-n", "-r", file, "-T", "fields", "-E", "occurrence=a", "-E", "aggregator=;", "-Y", "tcp"}
+	args := []string{"-n", "-r", file, "-T", "fields", "-E", "occurrence=a", "-E", "aggregator=;", "-Y", "tcp",
+		"-o", "tcp.reassemble_out_of_order:TRUE"}
 	for _, port := range ports {
 		args = append(args, "-d", fmt.Sprintf("tcp.port==%d,tls", port))
 	}
@@ -217,13 +218,15 @@ func (s *stream) clientHello(t *TLS, r row) {
 	t.JA3 = r.first("tls.handshake.ja3")
 }
 
-// signatureAlgorithms is the list of signature_algorithms (13) alone: tshark gives that of signature_algorithms_cert
-// (50) the same name, so their order and lengths have to tell them apart.
+// signatureAlgorithms is the list of signature_algorithms (13) alone: tshark gives those of delegated_credentials (34)
+// and signature_algorithms_cert (50) the same name, so their order and lengths have to tell them apart.
 func (r row) signatureAlgorithms() []string {
-	const signatureAlgorithms, signatureAlgorithmsCert = "13", "50"
+	const signatureAlgorithms, delegatedCredentials, signatureAlgorithmsCert = "13", "34", "50"
 	rest, list := r["tls.handshake.sig_hash_alg"], 0
 	for _, extension := range r["tls.handshake.extension.type"] {
-		if extension != signatureAlgorithms && extension != signatureAlgorithmsCert {
+		switch extension {
+		case signatureAlgorithms, delegatedCredentials, signatureAlgorithmsCert:
+		default:
 			continue
 		}
 		if list >= len(r["tls.handshake.sig_hash_alg_len"]) {
