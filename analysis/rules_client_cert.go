@@ -183,7 +183,15 @@ func (v *view) clientCertHidden() {
 		f.saw(FromServer, r.Packet, r.At, "encrypted record of "+itoa(r.Length)+" bytes: an alert")
 	}
 	v.sawClose(f, FromServer)
+	if v.endpoint == EndpointPeer && !v.shape.ClientEmpty && v.f.TLS.ClientHello != nil && !slices.Contains(v.f.TLS.ClientHello.PSKModes, pskWithDHE) {
+		f := v.add(CodePeerSANMismatch, Possible, "this client takes no tickets, as etcd's members do not, so the end of a handshake that failed looks like that of one that succeeded: the peer port may have closed because the certificate is not valid for "+v.f.Client.Addr().String()+", or is on the revocation list")
+		v.sawClose(f, FromServer)
+	}
 }
+
+// pskWithDHE is the PSK mode without which Go's server sends no ticket (crypto/tls, handshake_server_tls13.go,
+// shouldSendSessionTickets); Go's client offers it only when it has a cache for them.
+const pskWithDHE = 1
 
 // clientCertificate judges a client certificate that was presented and not refused.
 func (v *view) clientCertificate() {

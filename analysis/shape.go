@@ -1,7 +1,7 @@
 package analysis
 
 import (
-	"strings"
+	"slices"
 
 	"github.com/etcdtap/etcdtap/analysis/tlswire"
 )
@@ -49,6 +49,9 @@ func (t *TLSFacts) Shape() Shape {
 	}
 	server, client := t.Encrypted[FromServer].Shape, t.Encrypted[FromClient].Shape
 	s.server(server, fin)
+	if s.ServerFinished >= 0 && server[0].Length >= shortestEE {
+		s.ALPNLength = t.alpnLength(server[0].Length - shortestEE)
+	}
 	s.client(client, fin)
 	if s.ServerFinished < 0 {
 		return s
@@ -73,15 +76,30 @@ func (s *Shape) server(r []RecordShape, fin int) {
 		}
 		break
 	}
-	if s.ServerFinished < 0 || r[0].Length < shortestEE {
-		return
+}
+
+// alpnLength explains n bytes of extensions in EncryptedExtensions by the length of a name that the client offered, 0 for none,
+// or -1 when nothing explains them. Servers of Go 1.24 and later also acknowledge a server_name (RFC 6066, Section 3).
+func (t *TLSFacts) alpnLength(n int) int {
+	const (
+		acknowledged = 4 // an empty extension
+		header       = 7 // extension header 4, list length 2, name length 1, then the name (RFC 7301, Section 3.1)
+	)
+	if t.ClientHello == nil {
+		return -1
 	}
-	switch n := r[0].Length - shortestEE; {
-	case n == 0:
-		s.ALPNLength = 0
-	case n > 7 && n <= 7+255: // extension header 4, list length 2, name length 1, name (RFC 7301, Section 3.1)
-		s.ALPNLength = n - 7
+	others := [2]int{0, acknowledged}
+	for _, other := range others[:1+min(1, len(t.ClientHello.ServerName))] {
+		if n == other {
+			return 0
+		}
+		for _, name := range t.ClientHello.ALPN {
+			if n == other+header+len(name) {
+				return len(name)
+			}
+		}
 	}
+	return -1
 }
 
 // client reads Certificate, CertificateVerify, Finished, or what of them was sent.
@@ -102,7 +120,7 @@ func (s *Shape) client(r []RecordShape, fin int) {
 // laterThanClose reports whether the client had already sent an alert, its close_notify, when the server sent r.
 func laterThanClose(r RecordShape, client []RecordShape) bool {
 	for _, c := range client {
-		if c.Length == alertRecord && c.Packet < r.Packet {
+		if c.Length == alertRecord && earlier(&c, &r) { // by time where there are no packets
 			return true
 		}
 	}
@@ -117,7 +135,7 @@ func (t *TLSFacts) H2(s Shape) (agreed, seen bool) {
 	if t.ClientHello == nil {
 		return false, false
 	}
-	return s.ALPNLength == len("h2") && strings.Join(t.ClientHello.ALPN, ",") != "", false
+	return s.ALPNLength == len("h2") && slices.Contains(t.ClientHello.ALPN, "h2"), false
 }
 
 // inferAlerts adds TLS 1.3's encrypted alerts: a stream's last record, when it has an alert's length. Before the Finished
