@@ -64,6 +64,7 @@ type stream struct {
 	first     [maxFirstBytes]byte // the stream's first bytes
 	seeked    int                 // bytes searched so far in this phase
 	ended     bool                // finish was called
+	gap       bool                // there was one: what follows is not the stream's beginning
 	hello     []byte              // owns what the parsed hello points into
 }
 
@@ -117,7 +118,7 @@ func (c *Conn) Data(d Direction, at time.Time, p []byte) {
 	if f.FirstAt.IsZero() {
 		f.FirstAt, f.FirstPacket = at, c.packet
 	}
-	if n := len(f.FirstBytes); n < maxFirstBytes && !f.StartMissed {
+	if n := len(f.FirstBytes); n < maxFirstBytes && !s.gap {
 		n += copy(s.first[n:], p)
 		f.FirstBytes = s.first[:n]
 	}
@@ -144,7 +145,10 @@ func (c *Conn) Data(d Direction, at time.Time, p []byte) {
 // Skip says how many of d's coming bytes are of no use, so that the producer may pass over them: 0 when they are to be shown,
 // math.MaxInt64 when nothing that follows is wanted.
 func (c *Conn) Skip(d Direction) int64 {
-	s := &c.stream[d]
+	s, f := &c.stream[d], &c.facts.Stream[d]
+	if f.Bytes < maxFirstBytes && !s.gap {
+		return 0 // evidence, however the bytes are cut
+	}
 	switch s.phase {
 	case passing:
 		return math.MaxInt64
@@ -174,6 +178,10 @@ func (c *Conn) Gap(d Direction, at time.Time, n int64) {
 	f, s := &c.facts.Stream[d], &c.stream[d]
 	first := f.Bytes == 0
 	c.at = at
+	if n == 0 {
+		return
+	}
+	s.gap = true
 	if n > 0 {
 		f.Bytes += n
 		f.Missed += n

@@ -96,7 +96,7 @@ func classifyRecord(b []byte) (p Protocol, more, ok bool) {
 	switch {
 	case b[0] >= byte(tlswire.ContentTypeChangeCipherSpec) && b[0] <= byte(tlswire.ContentTypeApplicationData):
 		if len(b) < tlswire.RecordHeaderLen {
-			return ProtocolUnknown, true, len(b) < 2 || b[1] == 3 || b[0] == byte(tlswire.ContentTypeHandshake)
+			return ProtocolUnknown, true, len(b) < 2 || b[1] == 3 || b[1] == 0xfe || b[0] == byte(tlswire.ContentTypeHandshake)
 		}
 		if b[1] == 3 {
 			return ProtocolTLS, false, true
@@ -177,6 +177,9 @@ func requestLine(p Protocol, b []byte) string {
 		method, path, _ := bytes.Cut(line, []byte(" "))
 		path, _, _ = bytes.Cut(path, []byte(" "))
 		path, _, _ = bytes.Cut(path, []byte("?")) // a query may hold a token
+		if i := bytes.Index(path, []byte("://")); i >= 0 && bytes.IndexByte(path, '@') >= 0 {
+			path = path[:i+len("://")] // a name and a password
+		}
 		s := string(method) + " " + string(path)
 		return s[:min(len(s), maxRequest)]
 	case ProtocolSSH:

@@ -85,8 +85,13 @@ func (c *Conn) header(d Direction, h tlswire.RecordHeader, b []byte) bool {
 // badHeader records why b is no TLS record.
 func (c *Conn) badHeader(d Direction, h tlswire.RecordHeader, b []byte) {
 	f := &c.facts.Stream[d]
-	if h.Version>>8 == 3 && h.Type >= tlswire.ContentTypeChangeCipherSpec && h.Type <= tlswire.ContentTypeHeartbeat {
+	known := h.Version>>8 == 3 && h.Type >= tlswire.ContentTypeChangeCipherSpec && h.Type <= tlswire.ContentTypeHeartbeat
+	switch {
+	case known && h.Length > tlswire.MaxCiphertext:
 		c.violate(d, ViolationOversized, &tlswire.SyntaxError{Path: "record.length", Problem: itoa(h.Length) + " bytes, more than the 18432 that TLS allows"})
+		return
+	case known && h.Version <= tlswire.VersionTLS13: // crypto/tls (conn.go, readRecordOrCCS): unexpected_message
+		c.violate(d, ViolationUnexpected, &tlswire.SyntaxError{Path: "record.length", Problem: itoa(h.Length) + " bytes in a record of type " + h.Type.String()})
 		return
 	}
 	c.violate(d, ViolationDesync, &tlswire.SyntaxError{Offset: int(min(f.Bytes, 1<<30)), Path: "record", Problem: "bytes " + hexBytes(b[:tlswire.RecordHeaderLen]) + " are no TLS record"})

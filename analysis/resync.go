@@ -4,11 +4,15 @@ import (
 	"github.com/etcdtap/etcdtap/analysis/tlswire"
 )
 
+// maxResyncTotal bounds the bytes searched for a boundary after a gap: eight of the longest records, more than any that are in
+// flight when a stream is picked up in the middle.
+const maxResyncTotal = 4 * maxResync
+
 // resync looks for the next record's beginning after a gap. It keeps a window of at most maxResync bytes: a place where a
 // record header is followed, at the distance that it names, by another one, or where a whole handshake message begins.
 func (c *Conn) resync(d Direction, p []byte) []byte {
 	s := &c.stream[d]
-	n := min(len(p), maxResync-len(s.buf))
+	n := min(len(p), maxResync-len(s.buf), maxResyncTotal-s.seeked)
 	s.buf = append(s.buf, p[:n]...)
 	i, found := findBoundary(s.buf, false)
 	if found {
@@ -16,14 +20,16 @@ func (c *Conn) resync(d Direction, p []byte) []byte {
 		return p[n:]
 	}
 	s.seeked += n
-	if s.seeked > 4*maxResync {
+	if s.seeked >= maxResyncTotal {
 		s.phase, s.buf = passing, s.buf[:0]
 		return nil
 	}
 	if i == 0 && len(s.buf) == maxResync {
 		i = 1 // a first candidate that asks for more than the window holds
 	}
-	s.buf = append(s.buf[:0], s.buf[i:]...)
+	if i > 0 { // else a stream that comes byte by byte would be moved as often
+		s.buf = append(s.buf[:0], s.buf[i:]...)
+	}
 	return p[n:]
 }
 

@@ -89,7 +89,8 @@ func (c *Conn) sslv2(d Direction, p []byte) []byte {
 	n := min(len(p), need-len(s.buf))
 	s.buf = append(s.buf, p[:n]...)
 	if len(s.buf) == need {
-		if err := c.v2.Unmarshal(s.buf); err != nil {
+		s.hello = append(s.hello[:0], s.buf...) // what is parsed points into it, and the buffer is used again
+		if err := c.v2.Unmarshal(s.hello); err != nil {
 			c.violate(d, ViolationMessage, err)
 		}
 		c.tls.SSLv2 = &c.v2
@@ -150,7 +151,7 @@ func (c *Conn) seekIn(d Direction, p []byte) int {
 
 func (c *Conn) foundTLS(d Direction) {
 	c.facts.Stream[d].Then = ProtocolTLS
-	c.stream[d].phase = inRecords
+	c.stream[d].phase, c.stream[d].seeked = inRecords, 0
 }
 
 // findHello returns where in b a record begins that holds d's hello, or -1. A record header, a message header and a version
