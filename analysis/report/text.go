@@ -216,11 +216,11 @@ func healthy(c *analysis.Connection) string {
 func clientIdentity(c *analysis.CertificateFacts) string {
 	switch {
 	case c.Visibility == analysis.Hidden:
-		return ", client certificate hidden"
+		return ", client cert hidden"
 	case c.Visibility == analysis.Missed:
-		return ", client certificate missed"
+		return ", client cert missed"
 	case len(c.Chain) == 0:
-		return ", no client certificate"
+		return ", no client cert"
 	}
 	leaf := c.Chain[0]
 	if leaf.X509 == nil {

@@ -78,14 +78,14 @@ func (t *Text) evidence(f *analysis.Finding) {
 	}
 	for i := range f.Evidence {
 		e := &f.Evidence[i]
-		text := ""
-		if e.Packet != 0 {
-			text = "packet " + number(e.Packet) + " "
-		}
+		text := printable(e.Text)
 		if !e.At.IsZero() {
-			text += "at " + string(appendClock(nil, e.At)) + " "
+			text = string(appendClock(nil, e.At)) + " " + text
 		}
-		t.paragraph(text+printable(e.Text), indent+"- ", indent+"  ", dim)
+		if e.Packet != 0 {
+			text = "packet " + number(e.Packet) + ", " + text
+		}
+		t.paragraph(text, indent+"- ", indent+"  ", dim)
 	}
 }
 

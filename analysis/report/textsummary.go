@@ -200,8 +200,8 @@ func (t *Text) codes(codes []analysis.CodeCount) {
 		t.on(severityStyle(c.Severity))
 		t.buf = appendPadded(t.buf, string(c.Code), width)
 		t.off(severityStyle(c.Severity))
-		t.buf = append(append(t.buf, ' ', ' '), titleFor(c)...)
-		t.buf = append(t.buf, '\n')
+		blanks := strings.Repeat(" ", 6+2+width+2)
+		t.buf = append(t.buf, appendWrapped(nil, titleFor(c), blanks, blanks, t.options.Width)[6+2+width:]...)
 	}
 }
 
