@@ -3,7 +3,7 @@
 //
 // Usage:
 //
-//	mkpcaps [-out DIR] [-run REGEXP]
+//	mkpcaps [-o DIR] [-run REGEXP]
 package main
 
 import (
@@ -65,7 +65,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	flags := flag.NewFlagSet("mkpcaps", flag.ExitOnError)
-	out := flags.String("out", filepath.Join(root, "testdata", "pcaps"), "directory to write to")
+	out := flags.String("o", filepath.Join(root, "testdata", "pcaps"), "directory to write to")
 	pattern := flags.String("run", "", "only the captures whose names match")
 	flags.Parse(args)
 	chosen, err := regexp.Compile(*pattern)
