@@ -165,13 +165,13 @@ var serverCauses = []Cause{
 		See: []Code{CodeCRLUnreadable, CodeServerCertExpired},
 	},
 	{
-		Code: CodeServerCertUntrusted, Severity: Error, AtFault: FaultServer,
-		Title: "Server certificate leads to no known CA",
-		Meaning: "The certificates that the server presented do not lead to any CA that the client could know: a link of the chain is missing, or a " +
-			"signature in it does not fit. It is reported only where the packets prove it.",
-		Wire: "The server's certificates are visible (TLS 1.2 and older): an issuer is neither sent along nor among the CAs given to etcdtap, or a signature " +
-			"does not verify with the key of the certificate above it.",
-		Log: "A `rejected connection` line with `remote error: tls: bad certificate` or `unknown certificate authority`, since it is the client that refuses: see server-cert-refused.",
+		Code: CodeServerCertUntrusted, Severity: Error, AtFault: FaultUnknown,
+		Title: "Server certificate leads to no CA the client knows",
+		Meaning: "The client says in so many words that it does not know the CA behind the server's certificate: it was given another CA, or the server " +
+			"does not send a link of the chain.",
+		Wire: "After the server's certificate the client sends alert 48 (unknown_ca), in clear: OpenSSL clients such as curl do. Go clients send 42 for " +
+			"every reason, so for them only server-cert-refused is reported.",
+		Log: "A `rejected connection` line with `remote error: tls: unknown certificate authority`; `local error: tls: bad record MAC` when an OpenSSL client sends it in TLS 1.3. See server-cert-refused.",
 		Causes: []string{
 			"The server does not send its intermediate certificate",
 			"The CA was made anew under the same name, and the server still has a certificate of the old one",

@@ -197,8 +197,15 @@ func (v *view) alpnMismatch() {
 // serverAlert is for an alert that no other rule explains.
 func (v *view) serverAlert() {
 	a := v.rejection()
-	if a == nil || v.f.TLS.ClientHello == nil || len(v.found) > 0 || v.f.TLS.Certificates[FromClient].seen {
+	if a == nil || v.f.TLS.ClientHello == nil || len(v.found) > 0 {
 		return
+	}
+	if a.Code == alertBadRecordMAC {
+		v.add(CodeRecordMACFailure, Certain, "the server could not decrypt what the client sent "+v.stage()+", and the client sent no alert in clear that would explain it: something on the way changed the bytes, or the two have different keys").sawAlert(a)
+		return
+	}
+	if v.f.TLS.Certificates[FromClient].seen {
+		return // clientCertMissing, clientCertRefused
 	}
 	if a.Code == alertInternalError {
 		v.add(CodeServerCertUnreadable, Likely, "the ClientHello is well-formed, and the server answered with internal_error: it could not read or use its own certificate and key").sawAlert(a)

@@ -46,8 +46,15 @@ func (v *view) serverCertRefused() {
 		return
 	}
 	f := v.add(CodeServerCertRefused, Certain, "the client refused etcd's certificate with the alert "+a.Code.String()+", not the other way round"+v.whyRefused(a)).sawAlert(a)
-	if c := &v.f.TLS.Certificates[FromServer]; len(c.Chain) > 0 {
-		f.saw(FromServer, c.Packet, c.At, "Certificate "+Quote(c.Chain[0].Subject)+", issuer "+Quote(c.Chain[0].Issuer)+", SHA-256 "+hexBytes(c.Chain[0].SHA256[:]))
+	c := &v.f.TLS.Certificates[FromServer]
+	if len(c.Chain) == 0 {
+		return
+	}
+	seen := "Certificate " + Quote(c.Chain[0].Subject) + ", issuer " + Quote(c.Chain[0].Issuer) + ", SHA-256 " + hexBytes(c.Chain[0].SHA256[:])
+	f.saw(FromServer, c.Packet, c.At, seen)
+	if a.Code == alertUnknownCA {
+		v.add(CodeServerCertUntrusted, Certain, "the client says that it does not know the CA of "+Quote(c.Chain[0].Subject)+", which is "+Quote(c.Chain[0].Issuer)).
+			saw(FromServer, c.Packet, c.At, seen).sawAlert(a)
 	}
 }
 
