@@ -17,10 +17,12 @@ func (c *Conn) handshakeRecord(d Direction, h tlswire.RecordHeader, body []byte)
 	if c.wrongVersion(d, h, body) {
 		return
 	}
-	if len(s.message) > 0 {
+	carried := len(s.message) > 0
+	if carried {
 		s.message = append(s.message, body...)
 		body = s.message
 	}
+	whole := len(body)
 	for len(body) > 0 {
 		t, n, ok := tlswire.ParseMessageHeader(body)
 		if ok && !c.knownMessage(d, t, n) {
@@ -32,6 +34,9 @@ func (c *Conn) handshakeRecord(d Direction, h tlswire.RecordHeader, body []byte)
 		}
 		c.message(d, t, body[tlswire.MessageHeaderLen:tlswire.MessageHeaderLen+n])
 		body = body[tlswire.MessageHeaderLen+n:]
+	}
+	if carried && len(body) == whole {
+		return // nothing was used up: a long message that comes in many small records would be moved for each
 	}
 	s.message = append(s.message[:0], body...) // moves what is left to the front, or keeps it from the caller's buffer
 }
@@ -54,6 +59,18 @@ func messageType(t tlswire.HandshakeType) bool {
 	return false
 }
 
+// sentBy reports whether d's side may send t.
+func sentBy(d Direction, t tlswire.HandshakeType) bool {
+	switch t {
+	case tlswire.HandshakeClientHello, tlswire.HandshakeClientKeyExchange:
+		return d == FromClient
+	case tlswire.HandshakeHelloRequest, tlswire.HandshakeServerHello, tlswire.HandshakeNewSessionTicket, tlswire.HandshakeServerKeyExchange,
+		tlswire.HandshakeCertificateRequest, tlswire.HandshakeServerHelloDone, tlswire.HandshakeCertificateStatus:
+		return d == FromServer
+	}
+	return true
+}
+
 // knownMessage records a message header that cannot be one, and reports whether it can.
 func (c *Conn) knownMessage(d Direction, t tlswire.HandshakeType, n int) bool {
 	switch {
@@ -61,6 +78,8 @@ func (c *Conn) knownMessage(d Direction, t tlswire.HandshakeType, n int) bool {
 		c.violate(d, ViolationTooLong, &tlswire.SyntaxError{Path: t.String() + ".length", Problem: "message of " + itoa(n) + " bytes, more than the 65536 that crypto/tls accepts"})
 	case !messageType(t):
 		c.violate(d, ViolationUnexpected, &tlswire.SyntaxError{Path: "handshake.msg_type", Problem: t.String() + " is not sent in clear"})
+	case !sentBy(d, t): // it must not stand for the other side's
+		c.violate(d, ViolationUnexpected, &tlswire.SyntaxError{Path: "handshake.msg_type", Problem: t.String() + " is not the " + d.String() + "'s to send"})
 	default:
 		return true
 	}
@@ -141,6 +160,7 @@ func (c *Conn) certificates(d Direction, body []byte) *tlswire.SyntaxError {
 		f.Chain = append(f.Chain, c.cache.Certificate(der))
 	}
 	f.More = max(0, len(c.ders)-maxChain)
+	clear(c.ders) // they point into the caller's buffer
 	f.Packet, f.At, f.seen = c.packet, c.at, true
 	return err
 }

@@ -23,8 +23,8 @@ func (f *Facts) setVisibility() {
 // unseen says why a Certificate or CertificateRequest message of d's side was not seen.
 func (f *Facts) unseen(d Direction) Visibility {
 	t, s := f.TLS, &f.Stream[d]
-	switch {
-	case s.EarlyGap || t.joinedLate:
+	switch p := f.TCP.Packets; {
+	case s.EarlyGap || t.joinedLate, f.oneSided() && p[d] == 0:
 		return Missed
 	case t.Version == tlswire.VersionTLS13:
 		if t.Resumed || !t.Encrypted[d].Started {
