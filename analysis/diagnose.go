@@ -1,6 +1,9 @@
 package analysis
 
 import (
+	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/etcdtap/etcdtap/analysis/tlswire"
@@ -42,7 +45,7 @@ func (d *Diagnoser) Diagnose(f *Facts) Connection {
 	}
 	d.servers.learn(f)
 	v := &d.view
-	*v = view{f: f, endpoint: d.Expectations.Endpoint(f.Server), known: d.servers[f.Server], found: v.found[:0]}
+	*v = view{f: f, endpoint: d.Expectations.Endpoint(f.Server), known: d.servers[f.Server], expect: &d.Expectations, found: v.found[:0]}
 	if f.TLS != nil {
 		v.shape = f.TLS.Shape()
 	}
@@ -74,10 +77,10 @@ var rules = [...]func(*view){
 	(*view).versionMismatch,
 	(*view).noCommonParameters,
 	(*view).alpnMismatch,
-	(*view).serverAlert,
 	(*view).clientCertMissing,
 	(*view).clientCertRefused,
 	(*view).clientCertHidden,
+	(*view).serverAlert,
 	(*view).serverCertRefused,
 	(*view).clientAlert,
 	(*view).serverName,
@@ -101,6 +104,7 @@ type view struct {
 	f        *Facts
 	endpoint Endpoint
 	known    habits // of the server, this connection included
+	expect   *Expectations
 	shape    Shape
 	result   Outcome
 	found    []Finding
@@ -221,12 +225,50 @@ func (v *view) findings() []Finding {
 		for c := int(Certain); c >= int(Possible); c-- {
 			for i := range v.found {
 				if f := &v.found[i]; int(f.Severity) == s && int(f.Confidence) == c {
+					f.Fix = v.paste(f.Fix)
 					out = append(out, *f)
 				}
 			}
 		}
 	}
 	return out
+}
+
+// paste puts the server's address where the catalogue's commands say HOST, so that they can be pasted. A peer port's client port
+// is the first one expected, on the same address.
+func (v *view) paste(fixes []string) []string {
+	if v.endpoint != EndpointClient && v.endpoint != EndpointPeer {
+		return fixes
+	}
+	var out []string
+	for i, s := range fixes {
+		if !strings.Contains(s, "HOST") {
+			continue
+		}
+		if out == nil {
+			out = slices.Clone(fixes)
+		}
+		out[i] = strings.NewReplacer(
+			"HOST:2379", v.at(EndpointClient, v.expect.ClientPorts, 2379),
+			"HOST:2380", v.at(EndpointPeer, v.expect.PeerPorts, 2380),
+			"HOST", v.f.Server.Addr().String()).Replace(s)
+	}
+	if out == nil {
+		return fixes
+	}
+	return out
+}
+
+// at is the server's address with the port of an endpoint: its own when it is one, else the first expected.
+func (v *view) at(e Endpoint, ports []uint16, usual uint16) string {
+	port := usual
+	switch {
+	case v.endpoint == e:
+		port = v.f.Server.Port()
+	case len(ports) > 0:
+		port = ports[0]
+	}
+	return netip.AddrPortFrom(v.f.Server.Addr(), port).String()
 }
 
 // The alert codes that the rules speak of (RFC 8446, Section 6; RFC 5246, Section 7.2).
