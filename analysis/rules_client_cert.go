@@ -40,7 +40,7 @@ func authorities(r *CertificateRequestFacts) string {
 		if i > 0 {
 			s += "; "
 		}
-		s += Quote(n)
+		s += brief(n)
 	}
 	return s
 }
@@ -59,7 +59,7 @@ func (v *view) clientCertProblems() []problem {
 	chain, at := t.Certificates[FromClient].Chain, t.Certificates[FromClient].At
 	leaf := chain[0].X509
 	if leaf == nil {
-		return []problem{{CodeClientCertInvalid, Certain, "it does not parse (" + Quote(chain[0].Err.Error()) + ")"}}
+		return []problem{{CodeClientCertInvalid, Certain, "it does not parse (" + brief(chain[0].Err.Error()) + ")"}}
 	}
 	var out []problem
 	if s := brokenChain(chain); s != "" {
@@ -69,10 +69,10 @@ func (v *view) clientCertProblems() []problem {
 		out = append(out, problem{CodeClientCertExpired, Certain, s})
 	}
 	if r := &t.CertificateRequest; r.Visibility == Seen && len(r.RawAuthorities) > 0 && r.More == 0 && !namedIssuer(chain, r.RawAuthorities) {
-		out = append(out, problem{CodeClientCertUntrusted, Certain, "its issuer " + Quote(chain[0].Issuer) + " is not among the CAs that the server accepts (" + authorities(r) + ")"})
+		out = append(out, problem{CodeClientCertUntrusted, Certain, "its issuer " + brief(chain[0].Issuer) + " is not among the CAs that the server accepts (" + authorities(r) + ")"})
 	}
 	if s := t.Certificates[FromServer].Chain; len(s) > 0 && s[0].X509 != nil && otherIssuerKey(leaf, s[0].X509) {
-		out = append(out, problem{CodeCARegenerated, Likely, "its issuer has the same name as the server certificate's issuer (" + Quote(chain[0].Issuer) + ") but another key (key identifier " + hexBytes(short(leaf.AuthorityKeyId)) + ", the server's " + hexBytes(short(s[0].X509.AuthorityKeyId)) + "): the CA was made anew"})
+		out = append(out, problem{CodeCARegenerated, Likely, "its issuer has the same name as the server certificate's issuer (" + brief(chain[0].Issuer) + ") but another key (key identifier " + hexBytes(short(leaf.AuthorityKeyId)) + ", the server's " + hexBytes(short(s[0].X509.AuthorityKeyId)) + "): the CA was made anew"})
 	}
 	if !allows(leaf, x509.ExtKeyUsageClientAuth) {
 		out = append(out, problem{CodeClientCertKeyUsage, Certain, "its extended key usage is " + usages(leaf) + ", and clients need clientAuth"})
@@ -106,7 +106,7 @@ func (v *view) clientCertRefused() {
 	}
 	c := &v.f.TLS.Certificates[FromClient]
 	if len(c.Chain) == 0 {
-		if c.Visibility != Seen && v.f.TLS.ServerHello != nil && v.f.TLS.Version < tlswire.VersionTLS13 {
+		if c.Visibility == Missed && v.f.TLS.ServerHello != nil && v.f.TLS.Version < tlswire.VersionTLS13 {
 			v.add(CodeClientCertRefused, Likely, "the server refused the client's certificate with the alert "+a.Code.String()+"; the certificate itself is not in the capture").sawAlert(a)
 		}
 		return
@@ -127,7 +127,7 @@ func (v *view) clientSubject() string {
 	if leaf.X509 == nil {
 		return "the client's certificate"
 	}
-	return "the client's certificate " + Quote(leaf.Subject)
+	return "the client's certificate " + brief(leaf.Subject)
 }
 
 func (v *view) refusedFor(p problem, a *Alert) {
@@ -144,7 +144,7 @@ func (v *view) refusedUnseen(a *Alert) {
 	case alertUnknownCA:
 		code, confidence, why = CodeClientCertUntrusted, Certain, "no chain leads from it to a CA in the server's --trusted-ca-file"
 		if r := &v.f.TLS.CertificateRequest; namedIssuer(c.Chain, r.RawAuthorities) {
-			why = "its issuer " + Quote(c.Chain[0].Issuer) + " is named among the CAs that the server accepts, but its signature is not by that CA's key: a CA of the same name was made anew, or an intermediate is missing"
+			why = "its issuer " + brief(c.Chain[0].Issuer) + " is named among the CAs that the server accepts, but its signature is not by that CA's key: a CA of the same name was made anew, or an intermediate is missing"
 		}
 	case alertCertExpired:
 		code, confidence, why = CodeClientCertExpired, Likely, "the server takes it, or a certificate above it, for expired or not yet valid; at this capture's time the leaf is in its period: compare the clocks"

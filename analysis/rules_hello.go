@@ -21,7 +21,7 @@ func (v *view) violation(d Direction, kinds ...ViolationKind) *Violation {
 }
 
 func (f *Finding) sawViolation(w *Violation) *Finding {
-	return f.saw(w.From, w.Packet, w.At, w.Err.Error())
+	return f.saw(w.From, w.Packet, w.At, brief(w.Err.Error()))
 }
 
 func (v *view) sslv2Hello() {
@@ -55,7 +55,7 @@ func (v *view) malformedHandshake() {
 		return
 	}
 	if w := v.violation(FromClient, ViolationTooLong, ViolationUnexpected); w != nil {
-		v.add(CodeMalformedHandshake, Certain, "what the client sent inside a handshake record is no handshake message ("+Quote(w.Err.Error())+"); "+v.serverAnswer()).sawViolation(w)
+		v.add(CodeMalformedHandshake, Certain, "what the client sent inside a handshake record is no handshake message ("+brief(w.Err.Error())+"); "+v.serverAnswer()).sawViolation(w)
 		return
 	}
 	w := v.violation(FromClient, ViolationMessage)
@@ -66,7 +66,7 @@ func (v *view) malformedHandshake() {
 	if !strings.HasPrefix(w.Err.Path, what) {
 		code, what = CodeMalformedHandshake, "handshake message"
 	}
-	f := v.add(code, Certain, "the client's "+what+" does not parse ("+Quote(w.Err.Error())+"); "+v.serverAnswer()).sawViolation(w)
+	f := v.add(code, Certain, "the client's "+what+" does not parse ("+brief(w.Err.Error())+"); "+v.serverAnswer()).sawViolation(w)
 	if a := v.sentAlert(FromServer); a != nil {
 		f.sawAlert(a)
 	} else if v.result == OutcomeEstablished {
@@ -76,7 +76,7 @@ func (v *view) malformedHandshake() {
 
 func (v *view) malformedServerHello() {
 	if w := v.violation(FromServer, ViolationMessage, ViolationTooLong, ViolationUnexpected, ViolationOversized); w != nil {
-		f := v.add(CodeMalformedServerHello, Certain, "what the server sent does not parse ("+Quote(w.Err.Error())+")").sawViolation(w)
+		f := v.add(CodeMalformedServerHello, Certain, "what the server sent does not parse ("+brief(w.Err.Error())+")").sawViolation(w)
 		if v.result == OutcomeEstablished {
 			f.Severity = Info
 		}
@@ -91,13 +91,13 @@ func (v *view) recordDesync() {
 	if w == nil {
 		return
 	}
-	v.add(CodeRecordDesync, Certain, "in the middle of TLS the "+w.From.String()+" sent something that is no record of this connection: "+Quote(w.Err.Problem)).sawViolation(w)
+	v.add(CodeRecordDesync, Certain, "in the middle of TLS the "+w.From.String()+" sent something that is no record of this connection: "+brief(w.Err.Problem)).sawViolation(w)
 }
 
 // hello is the ClientHello that the server refused with one of the alerts, before it had answered with a hello. nil if it did not.
 func (v *view) helloRefused(codes ...tlswire.AlertCode) (*tlswire.ClientHello, *Alert) {
 	a := v.rejection()
-	if a == nil || v.f.TLS.ClientHello == nil || v.f.TLS.Certificates[FromClient].seen || !slices.Contains(codes, a.Code) {
+	if a == nil || v.f.TLS.ClientHello == nil || v.f.TLS.ServerHello != nil || !slices.Contains(codes, a.Code) {
 		return nil, nil
 	}
 	if v.violation(FromClient, ViolationMessage, ViolationDesync) != nil {
@@ -108,7 +108,7 @@ func (v *view) helloRefused(codes ...tlswire.AlertCode) (*tlswire.ClientHello, *
 
 func (v *view) versionMismatch() {
 	h, a := v.helloRefused(alertProtocolVersion)
-	if h == nil || v.f.TLS.ServerHello != nil {
+	if h == nil {
 		return
 	}
 	offered := h.OfferedVersions()
@@ -190,8 +190,8 @@ func (v *view) alpnMismatch() {
 	if h == nil {
 		return
 	}
-	v.add(CodeALPNMismatch, Certain, "the client asks for the application protocols "+Quote(strings.Join(h.ALPN, ", "))+"; etcd speaks h2 and http/1.1").
-		saw(FromClient, v.f.TLS.ClientHelloAt.Packet, v.f.TLS.ClientHelloAt.At, "ClientHello's ALPN "+Quote(strings.Join(h.ALPN, ", "))).sawAlert(a)
+	v.add(CodeALPNMismatch, Certain, "the client asks for the application protocols "+briefly(h.ALPN)+"; etcd speaks h2 and http/1.1").
+		saw(FromClient, v.f.TLS.ClientHelloAt.Packet, v.f.TLS.ClientHelloAt.At, "ClientHello's ALPN "+briefly(h.ALPN)).sawAlert(a)
 }
 
 // serverAlert is for an alert that no other rule explains.

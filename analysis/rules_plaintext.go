@@ -1,12 +1,18 @@
 package analysis
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 // firstBytes describes what a stream began with, in a phrase that can stand after "sent".
 func (s *StreamFacts) firstBytes() string {
-	request := Quote(s.Request)
+	request := brief(s.Request)
 	switch s.Protocol {
 	case ProtocolHTTP2:
+		if len(s.FirstBytes) > 0 && s.FirstBytes[0] != 'P' {
+			return "HTTP/2 SETTINGS without TLS"
+		}
 		return `"PRI * HTTP/2.0", HTTP/2 without TLS (gRPC's plaintext preface)`
 	case ProtocolHTTP1:
 		if strings.HasPrefix(s.Request, "HTTP/") {
@@ -31,8 +37,13 @@ func (s *StreamFacts) firstBytes() string {
 		return "a DTLS record (TLS for UDP)"
 	case ProtocolTLS:
 		return "TLS"
+	case ProtocolSSLv2:
+		return "a ClientHello in the framing of SSL 2.0"
 	}
-	return "bytes that are no TLS and no protocol known here (hex " + hexBytes(s.FirstBytes) + ")"
+	if len(s.FirstBytes) == 0 {
+		return "bytes whose beginning was not captured"
+	}
+	return "bytes that are no TLS and no protocol known here (hex " + hexBytes(quotable(s)) + ")"
 }
 
 // plaintextTitle names the mistake by who makes it.
@@ -108,6 +119,8 @@ func quotable(s *StreamFacts) []byte {
 		n = len("PRI * HTTP/2.0")
 	case ProtocolSSH:
 		n = len(s.Request)
+	case ProtocolSMTP: // a login may follow in the same packet
+		n = max(0, bytes.IndexAny(s.FirstBytes, "\r\n"))
 	case ProtocolUnknown, ProtocolMemcached, ProtocolPostgres:
 		n = 16
 	}

@@ -50,10 +50,10 @@ func (v *view) serverCertRefused() {
 	if len(c.Chain) == 0 {
 		return
 	}
-	seen := "Certificate " + Quote(c.Chain[0].Subject) + ", issuer " + Quote(c.Chain[0].Issuer) + ", SHA-256 " + hexBytes(c.Chain[0].SHA256[:])
+	seen := "Certificate " + brief(c.Chain[0].Subject) + ", issuer " + brief(c.Chain[0].Issuer) + ", SHA-256 " + hexBytes(c.Chain[0].SHA256[:])
 	f.saw(FromServer, c.Packet, c.At, seen)
 	if a.Code == alertUnknownCA {
-		v.add(CodeServerCertUntrusted, Certain, "the client says that it does not know the CA of "+Quote(c.Chain[0].Subject)+", which is "+Quote(c.Chain[0].Issuer)).
+		v.add(CodeServerCertUntrusted, Certain, "the client says that it does not know the CA of "+brief(c.Chain[0].Subject)+", which is "+brief(c.Chain[0].Issuer)).
 			saw(FromServer, c.Packet, c.At, seen).sawAlert(a)
 	}
 }
@@ -71,9 +71,9 @@ func (v *view) whyRefused(a *Alert) string {
 	case v.nameMismatch() != "":
 		return "; " + v.nameMismatch()
 	case v.f.TLS.ClientHello != nil && v.f.TLS.ClientHello.ServerName != "":
-		return "; the certificate is in its period and valid for the name asked for, so the client most likely does not know its issuer " + Quote(leaf.Issuer.String())
+		return "; the certificate is in its period and valid for the name asked for, so the client most likely does not know its issuer " + brief(leaf.Issuer.String())
 	}
-	return "; the certificate is in its period and valid for this address, so the client most likely does not know its issuer " + Quote(leaf.Issuer.String())
+	return "; the certificate is in its period and valid for this address, so the client most likely does not know its issuer " + brief(leaf.Issuer.String())
 }
 
 // nameMismatch says how the name or address that the client asked for differs from those of the certificate: "" when it does not.
@@ -86,7 +86,7 @@ func (v *view) nameMismatch() string {
 		if leaf.VerifyHostname(h.ServerName) == nil {
 			return ""
 		}
-		return "the client asked for " + Quote(h.ServerName) + ", and the certificate is valid for " + sans(leaf)
+		return "the client asked for " + brief(h.ServerName) + ", and the certificate is valid for " + sans(leaf)
 	}
 	if hasIP(leaf, v.f.Server.Addr()) {
 		return ""
@@ -137,14 +137,14 @@ func (v *view) serverCertificate() {
 	c := &v.f.TLS.Certificates[FromServer]
 	refused, _ := v.refusedByClient()
 	if text := validity(leaf, c.At); text != "" {
-		f := v.add(CodeServerCertExpired, Certain, "the server's certificate "+Quote(c.Chain[0].Subject)+": "+text)
+		f := v.add(CodeServerCertExpired, Certain, "the server's certificate "+brief(c.Chain[0].Subject)+": "+text)
 		f.saw(FromServer, c.Packet, c.At, "certificate valid from "+day(leaf.NotBefore)+" to "+day(leaf.NotAfter))
 		if refused == nil {
 			f.Severity, f.Meaning = Warning, f.Meaning+"; this client did not refuse it for that"
 		}
 	}
 	if !allows(leaf, x509.ExtKeyUsageServerAuth) {
-		f := v.add(CodeServerCertKeyUsage, Certain, "the server's certificate "+Quote(c.Chain[0].Subject)+" has the extended key usage "+usages(leaf)+", and servers need serverAuth")
+		f := v.add(CodeServerCertKeyUsage, Certain, "the server's certificate "+brief(c.Chain[0].Subject)+" has the extended key usage "+usages(leaf)+", and servers need serverAuth")
 		f.saw(FromServer, c.Packet, c.At, "extended key usage "+usages(leaf))
 		if refused == nil {
 			f.Severity = Warning
@@ -161,11 +161,11 @@ func (v *view) certificateQuality(d Direction, side string) {
 		return
 	}
 	if text := weakness(leaf); text != "" {
-		v.add(CodeWeakCertificate, Certain, "the "+side+"'s certificate "+Quote(c.Chain[0].Subject)+" is weak: "+text).
+		v.add(CodeWeakCertificate, Certain, "the "+side+"'s certificate "+brief(c.Chain[0].Subject)+" is weak: "+text).
 			saw(d, c.Packet, c.At, "SHA-256 "+hexBytes(c.Chain[0].SHA256[:]))
 	}
 	if left := leaf.NotAfter.Sub(c.At); left > 0 && left < expiresSoon {
-		v.add(CodeCertExpiresSoon, Certain, "the "+side+"'s certificate "+Quote(c.Chain[0].Subject)+" expires on "+day(leaf.NotAfter)+", "+span(left)+" after this connection").
+		v.add(CodeCertExpiresSoon, Certain, "the "+side+"'s certificate "+brief(c.Chain[0].Subject)+" expires on "+day(leaf.NotAfter)+", "+span(left)+" after this connection").
 			saw(d, c.Packet, c.At, "not_after "+day(leaf.NotAfter))
 	}
 }

@@ -21,6 +21,41 @@ func Quote(s string) string {
 	return s
 }
 
+// maxBrief bounds, in bytes, a text from the wire inside a finding: the longest domain name has 253. Certificates, server names and
+// protocol names can have 64 KiB.
+const maxBrief = 256
+
+// brief is Quote for a sentence: it cuts what is too long.
+func brief(s string) string {
+	q := Quote(s[:min(len(s), maxBrief)])
+	if len(s) <= maxBrief && len(q) <= maxBrief {
+		return q
+	}
+	n := min(len(q), maxBrief)
+	for n > 0 && n < len(q) && !utf8.RuneStart(q[n]) {
+		n--
+	}
+	return q[:n] + "…"
+}
+
+// listMost is how many elements of a list from the wire a sentence names.
+const listMost = 12
+
+// briefly joins a list from the wire.
+func briefly(list []string) string {
+	out := ""
+	for i, s := range list {
+		if i == listMost {
+			return out + " and " + itoa(len(list)-listMost) + " more"
+		}
+		if i > 0 {
+			out += ", "
+		}
+		out += brief(s)
+	}
+	return out
+}
+
 func quote(s string) string {
 	b := make([]byte, 0, len(s)+16)
 	for len(s) > 0 {

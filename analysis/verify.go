@@ -45,11 +45,7 @@ func usages(c *x509.Certificate) string {
 	if len(s) == 0 {
 		return "none"
 	}
-	out := s[0]
-	for _, u := range s[1:] {
-		out += ", " + u
-	}
-	return out
+	return briefly(s)
 }
 
 // ExtKeyUsages names a certificate's extended key usages as OpenSSL's configuration does, unknown ones by their OID.
@@ -112,17 +108,17 @@ func insecureSignature(c *x509.Certificate) bool {
 func brokenChain(chain []*Certificate) string {
 	leaf := chain[0].X509
 	if len(leaf.UnhandledCriticalExtensions) > 0 {
-		return "it has the critical extension " + leaf.UnhandledCriticalExtensions[0].String() + ", which Go does not know and so must refuse"
+		return "it has the critical extension " + brief(leaf.UnhandledCriticalExtensions[0].String()) + ", which Go does not know and so must refuse"
 	}
 	for i, c := range chain {
 		if c.X509 == nil {
 			continue
 		}
 		if insecureSignature(c.X509) {
-			return Quote(c.Subject) + " is signed with " + c.X509.SignatureAlgorithm.String() + ", which Go refuses"
+			return brief(c.Subject) + " is signed with " + c.X509.SignatureAlgorithm.String() + ", which Go refuses"
 		}
 		if i > 0 && bytes.Equal(c.X509.RawSubject, leaf.RawIssuer) && !mayIssue(c.X509) {
-			return "its issuer " + Quote(c.Subject) + " is presented with it and is no CA"
+			return "its issuer " + brief(c.Subject) + " is presented with it and is no CA"
 		}
 	}
 	return ""
@@ -161,28 +157,12 @@ func hasIP(c *x509.Certificate, addr netip.Addr) bool {
 
 // sans lists the names and addresses that a certificate is valid for.
 func sans(c *x509.Certificate) string {
-	s := ""
-	n := 0
-	add := func(x string) {
-		if n++; n > 12 {
-			return
-		}
-		if s != "" {
-			s += ", "
-		}
-		s += x
-	}
-	for _, d := range c.DNSNames {
-		add(Quote(d))
-	}
-	for _, ip := range c.IPAddresses {
-		add(ip.String())
-	}
-	switch {
-	case n == 0:
+	if len(c.DNSNames)+len(c.IPAddresses) == 0 {
 		return "no name and no address"
-	case n > 12:
-		return s + " and " + itoa(n-12) + " more"
 	}
-	return s
+	list := slices.Clone(c.DNSNames)
+	for _, ip := range c.IPAddresses {
+		list = append(list, ip.String())
+	}
+	return briefly(list)
 }
