@@ -105,6 +105,7 @@ type TLSFacts struct {
 
 	ClientHello   *tlswire.ClientHello // the last one seen; nil if none
 	ClientHelloAt Moment
+	Malformed     bool                 // the ClientHello does not parse: fields after the fault are missing, and it has no fingerprint
 	ServerHello   *tlswire.ServerHello // nil if none
 	ServerHelloAt Moment
 	SSLv2         *tlswire.SSLv2ClientHello // an SSLv2 ClientHello; nil if none

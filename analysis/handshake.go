@@ -108,7 +108,7 @@ func (c *Conn) message(d Direction, t tlswire.HandshakeType, body []byte) {
 	case tlswire.HandshakeClientHello:
 		s.hello = append(s.hello[:0], body...)
 		err = c.client.Unmarshal(s.hello)
-		f.ClientHello, f.ClientHelloAt = &c.client, Moment{c.at, c.packet}
+		f.ClientHello, f.ClientHelloAt, f.Malformed = &c.client, Moment{c.at, c.packet}, err != nil
 	case tlswire.HandshakeServerHello:
 		s.hello = append(s.hello[:0], body...)
 		err = c.server.Unmarshal(s.hello)
