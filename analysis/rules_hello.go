@@ -196,18 +196,22 @@ func (v *view) alpnMismatch() {
 
 // serverAlert is for an alert that no other rule explains.
 func (v *view) serverAlert() {
+	if v.result != OutcomeRejectedByServer || v.f.TLS == nil || len(v.found) > 0 {
+		return
+	}
 	a := v.rejection()
-	if a == nil || v.f.TLS.ClientHello == nil || len(v.found) > 0 {
+	if a == nil {
+		if e := v.deciding(); e != nil {
+			v.add(CodeServerAlert, Likely, "the server ended the handshake with an encrypted alert "+v.stage()).
+				saw(e.From, e.Packet, e.At, "an encrypted alert")
+		}
 		return
 	}
 	if a.Code == alertBadRecordMAC {
 		v.add(CodeRecordMACFailure, Certain, "the server could not decrypt what the client sent "+v.stage()+", and the client sent no alert in clear that would explain it: something on the way changed the bytes, or the two have different keys").sawAlert(a)
 		return
 	}
-	if v.f.TLS.Certificates[FromClient].seen {
-		return // clientCertMissing, clientCertRefused
-	}
-	if a.Code == alertInternalError {
+	if t := v.f.TLS; a.Code == alertInternalError && t.ClientHello != nil && t.ServerHello == nil {
 		v.add(CodeServerCertUnreadable, Likely, "the ClientHello is well-formed, and the server answered with internal_error: it could not read or use its own certificate and key").sawAlert(a)
 		return
 	}

@@ -120,7 +120,9 @@ func quotable(s *StreamFacts) []byte {
 	case ProtocolSSH:
 		n = len(s.Request)
 	case ProtocolSMTP: // a login may follow in the same packet
-		n = max(0, bytes.IndexAny(s.FirstBytes, "\r\n"))
+		if i := bytes.IndexAny(s.FirstBytes, "\r\n"); i >= 0 {
+			n = i
+		}
 	case ProtocolUnknown, ProtocolMemcached, ProtocolPostgres:
 		n = 16
 	}
