@@ -9,10 +9,12 @@ import (
 // JSON writes one object per line; docs/json.md describes each field. It is meant for programs: names are fixed, and nothing is
 // left out because it was the same before.
 type JSON struct {
-	w     io.Writer
-	buf   []byte
-	err   error
-	certs certTexts
+	w      io.Writer
+	buf    []byte
+	err    error
+	certs  certTexts
+	hellos helloTexts
+	beyond int64 // certificates that were not kept
 }
 
 // NewJSON makes a Report that writes to w.
@@ -32,7 +34,7 @@ func (j *JSON) Connection(c *analysis.Connection) error {
 	if c.TLS == nil {
 		b = append(b, "null"...)
 	} else {
-		b = j.certs.appendTLS(b, c.TLS)
+		b = j.appendTLS(b, c.TLS)
 	}
 	b = appendFindings(append(b, `,"findings":`...), c.Findings)
 	j.buf = append(b, `,"log":[]}`+"\n"...)
@@ -41,6 +43,7 @@ func (j *JSON) Connection(c *analysis.Connection) error {
 
 // Certificates writes a line of type "certificate" for each.
 func (j *JSON) Certificates(c *Certificates) error {
+	j.beyond = c.Beyond
 	for i := range c.found {
 		if j.err != nil {
 			return j.err
@@ -58,7 +61,7 @@ func (j *JSON) Summary(s *analysis.Summary) error {
 	if j.err != nil {
 		return j.err
 	}
-	j.buf = append(appendSummary(j.buf, s), '\n')
+	j.buf = append(appendSummary(j.buf, s, j.beyond), '\n')
 	return j.Flush()
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/etcdtap/etcdtap/analysis"
+	"github.com/etcdtap/etcdtap/analysis/tlswire"
 )
 
 // jsonPaths adds the path of every field of v to paths: list elements are "[]", and the keys below outcomes, which are data, "*".
@@ -78,6 +79,11 @@ func TestJSONHasTheDocumentedFields(t *testing.T) {
 			t.Fatalf("%v in %s", err, line)
 		}
 		kind, _ := v["type"].(string)
+		for p := range documented { // fields of a line are never left out
+			if name, ok := strings.CutPrefix(p, kind+"."); ok && !strings.ContainsAny(name, ".[*") && v[name] == nil && !strings.Contains(string(line), `"`+name+`":null`) {
+				t.Errorf("a line of type %s without %s: %s", kind, name, line)
+			}
+		}
 		paths := map[string]bool{}
 		jsonPaths(v, kind, paths)
 		for p := range paths {
@@ -258,4 +264,41 @@ func FuzzJSON(f *testing.F) {
 			t.Fatalf("%q became %q", s, v.TLS.ALPN)
 		}
 	})
+}
+
+// What is remembered of ClientHellos must never be used for another: each difference that shows in the output changes the text.
+func TestHelloTexts(t *testing.T) {
+	changes := map[string]func(h *tlswire.ClientHello){
+		"nothing":       func(*tlswire.ClientHello) {},
+		"server name":   func(h *tlswire.ClientHello) { h.ServerName = "other" },
+		"version":       func(h *tlswire.ClientHello) { h.LegacyVersion-- },
+		"versions":      func(h *tlswire.ClientHello) { h.SupportedVersions = h.SupportedVersions[1:] },
+		"cipher suites": func(h *tlswire.ClientHello) { h.CipherSuites = append(h.CipherSuites, 0x1302) },
+		"extensions":    func(h *tlswire.ClientHello) { h.Extensions = append(h.Extensions, tlswire.Extension{Type: 0}) },
+		"groups":        func(h *tlswire.ClientHello) { h.Groups = h.Groups[:1] },
+		"points":        func(h *tlswire.ClientHello) { h.PointFormats = []uint8{0} },
+		"algorithms":    func(h *tlswire.ClientHello) { h.SignatureAlgorithms = h.SignatureAlgorithms[:1] },
+		"key shares":    func(h *tlswire.ClientHello) { h.KeyShares = h.KeyShares[:1] },
+		"alpn":          func(h *tlswire.ClientHello) { h.ALPN = []string{"h3"} },
+	}
+	var warm helloTexts
+	for range 2 {
+		for name, change := range changes {
+			h := fullConnection(nil, "text").TLS.ClientHello
+			change(h)
+			slot := hashHello(h) % helloSlots
+			for i := range warm { // as if all hashes were the same
+				if warm[i] != nil {
+					warm[slot] = warm[i]
+				}
+			}
+			var cold helloTexts
+			if d := cmp.Diff(string(cold.append(nil, h)), string(warm.append(nil, h))); d != "" {
+				t.Errorf("%s (-without memory +with):\n%s", name, d)
+			}
+			if d := cmp.Diff(string(cold.append(nil, h)), string(cold.append(nil, h))); d != "" {
+				t.Errorf("%s, the same again:\n%s", name, d)
+			}
+		}
+	}
 }

@@ -11,6 +11,7 @@ import (
 const (
 	maxCertTexts     = 4096     // as many as analysis remembers parsed
 	maxCertTextBytes = 16 << 20 // of JSON; a usual one has 500 bytes
+	maxCertText      = 64 << 10 // of one; larger ones are made up, and not remembered
 )
 
 // certTexts remembers the JSON of certificates. The zero value is ready.
@@ -38,17 +39,15 @@ func (k *certTexts) append(b []byte, c *analysis.Certificate) []byte {
 		return append(b, text...)
 	}
 	from := len(b)
-	b = appendCertificate(b, c)
+	b = append(appendCertificateFields(append(b, '{'), c), '}')
+	if len(b)-from > maxCertText {
+		return b
+	}
 	if k.texts == nil || len(k.texts) >= maxCertTexts || k.bytes+len(b)-from > maxCertTextBytes {
 		k.texts, k.bytes = make(map[*analysis.Certificate][]byte), 0
 	}
 	k.texts[c] = append([]byte(nil), b[from:]...)
 	k.bytes += len(b) - from
-	return b
-}
-
-func appendCertificate(b []byte, c *analysis.Certificate) []byte {
-	b = append(appendCertificateFields(append(b, '{'), c), '}')
 	return b
 }
 

@@ -9,8 +9,8 @@ import (
 // maxGroupsShown bounds the groups in the summary's line: the worst ones say it all, and readers of lines have buffers.
 const maxGroupsShown = 256
 
-// appendSummary appends the line of type "summary", without the end of the line.
-func appendSummary(b []byte, s *analysis.Summary) []byte {
+// appendSummary appends the line of type "summary", without the end of the line. beyond counts what the certificates had no room for.
+func appendSummary(b []byte, s *analysis.Summary, beyond int64) []byte {
 	b = appendInt(append(b, `{"type":"summary","schema":1,"connections":`...), s.Connections)
 	b = appendInt(append(b, `,"failed":`...), s.Failed)
 	b = appendInt(append(b, `,"warned":`...), s.Warned)
@@ -31,6 +31,7 @@ func appendSummary(b []byte, s *analysis.Summary) []byte {
 		b = append(appendTime(append(b, `,"last":`...), c.Last), '}')
 	}
 	b = appendGroups(append(b, `],"groups":`...), s)
+	b = appendInt(append(b, `,"other_certificates":`...), beyond)
 	return append(appendInput(append(b, `,"input":`...), &s.Input), '}')
 }
 

@@ -6,7 +6,7 @@ import (
 )
 
 // appendTLS appends what TLS showed.
-func (k *certTexts) appendTLS(b []byte, t *analysis.TLSFacts) []byte {
+func (j *JSON) appendTLS(b []byte, t *analysis.TLSFacts) []byte {
 	b = append(b, `{"version":"`...)
 	if t.Version != 0 {
 		b = append(b, t.Version.String()...)
@@ -22,45 +22,18 @@ func (k *certTexts) appendTLS(b []byte, t *analysis.TLSFacts) []byte {
 	b = appendString(append(b, `","alpn":`...), t.ALPN)
 	b = appendBool(append(b, `,"resumed":`...), t.Resumed)
 	b = appendBool(append(b, `,"hello_retry":`...), t.HelloRetry)
-	b = appendClientHello(append(b, `,"client_hello":`...), t.ClientHello)
+	b = j.hellos.append(append(b, `,"client_hello":`...), t.ClientHello)
 	b = appendSSLv2(append(b, `,"sslv2_client_hello":`...), t.SSLv2)
 	b = appendServerHello(append(b, `,"server_hello":`...), t.ServerHello)
 	r := &t.CertificateRequest
 	b = appendName(append(b, `,"certificate_request":{"visibility":`...), r.Visibility.String())
 	b = appendStrings(append(b, `,"authorities":`...), r.Authorities)
 	b = appendInt(append(b, `,"more":`...), int64(r.More))
-	b = k.appendChain(append(b, `},"server_certificates":`...), &t.Certificates[analysis.FromServer])
-	b = k.appendChain(append(b, `,"client_certificates":`...), &t.Certificates[analysis.FromClient])
+	b = j.certs.appendChain(append(b, `},"server_certificates":`...), &t.Certificates[analysis.FromServer])
+	b = j.certs.appendChain(append(b, `,"client_certificates":`...), &t.Certificates[analysis.FromClient])
 	b = appendAlerts(append(b, `,"alerts":`...), t.Alerts)
 	b = appendInt(append(b, `,"alerts_dropped":`...), t.AlertsDropped)
 	return append(appendViolations(append(b, `,"violations":`...), t.Violations), '}')
-}
-
-func appendClientHello(b []byte, h *tlswire.ClientHello) []byte {
-	if h == nil {
-		return append(b, "null"...)
-	}
-	b = appendString(append(b, `{"server_name":`...), h.ServerName)
-	b = appendStrings(append(b, `,"alpn":`...), h.ALPN)
-	b = append(b, `,"versions":[`...)
-	if len(h.SupportedVersions) == 0 {
-		b = append(appendName(b, h.LegacyVersion.String()), ']')
-	} else {
-		b = appendNames(b[:len(b)-1], h.SupportedVersions)
-	}
-	b = appendNames(append(b, `,"cipher_suites":`...), h.CipherSuites)
-	b = appendNames(append(b, `,"groups":`...), h.Groups)
-	b = appendNames(append(b, `,"signature_algorithms":`...), h.SignatureAlgorithms)
-	b = append(b, `,"key_shares":[`...)
-	for i := range h.KeyShares {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendName(b, h.KeyShares[i].Group.String())
-	}
-	b = h.AppendJA3(append(b, `],"ja3":"`...))
-	b = h.AppendJA4(append(b, `","ja4":"`...)) // the library makes its letters and digits of whatever was sent
-	return append(b, `"}`...)
 }
 
 func appendServerHello(b []byte, h *tlswire.ServerHello) []byte {
