@@ -27,6 +27,8 @@ type Summary struct {
 	Start, End  time.Time                          // first and last packet of any connection; zero when there was none
 	Outcomes    [EndpointCount][OutcomeCount]int64 // by Endpoint and Outcome
 
+	FailedLater [EndpointCount]int64 // of those established, by Endpoint: with a finding of severity error all the same
+
 	OtherGroups  int64 // connections with findings whose group found no room
 	OtherClients int64 // connections with findings whose client found no room
 
@@ -129,6 +131,9 @@ func (s *Summary) Add(c *Connection) {
 	switch severity {
 	case Error:
 		s.Failed++
+		if c.Outcome == OutcomeEstablished {
+			s.FailedLater[c.Endpoint]++
+		}
 	case Warning:
 		s.Warned++
 	}

@@ -28,18 +28,24 @@ type helloText struct {
 	text       []byte // the fields after server_name
 }
 
-// append appends a ClientHello as an object, or null.
-func (k *helloTexts) append(b []byte, h *tlswire.ClientHello) []byte {
+// append appends a ClientHello as an object, or null. A malformed one is not a kind, and has no fingerprints.
+func (k *helloTexts) append(b []byte, h *tlswire.ClientHello, malformed bool) []byte {
 	if h == nil {
 		return append(b, "null"...)
 	}
 	b = appendString(append(b, `{"server_name":`...), h.ServerName)
+	if malformed {
+		return append(appendHello(b, h), `,"ja3":"","ja4":""}`...)
+	}
 	slot := &k[hashHello(h)%helloSlots]
 	if *slot != nil && (*slot).is(h) {
 		return append(b, (*slot).text...)
 	}
 	from := len(b)
 	b = appendHello(b, h)
+	b = h.AppendJA3(append(b, `,"ja3":"`...))
+	b = h.AppendJA4(append(b, `","ja4":"`...)) // letters and digits, whatever was sent
+	b = append(b, `"}`...)
 	*slot = newHelloText(h, b[from:])
 	return b
 }
@@ -89,7 +95,7 @@ func newHelloText(h *tlswire.ClientHello, text []byte) *helloText {
 	return x
 }
 
-// appendHello appends the fields after server_name, and the end of the object. All that it uses is part of the kind.
+// appendHello appends the fields after server_name, without the fingerprints. All that it uses is part of the kind.
 func appendHello(b []byte, h *tlswire.ClientHello) []byte {
 	b = appendStrings(append(b, `,"alpn":`...), h.ALPN)
 	b = append(b, `,"versions":`...)
@@ -108,7 +114,5 @@ func appendHello(b []byte, h *tlswire.ClientHello) []byte {
 		}
 		b = appendName(b, h.KeyShares[i].Group.String())
 	}
-	b = h.AppendJA3(append(b, `],"ja3":"`...))
-	b = h.AppendJA4(append(b, `","ja4":"`...)) // letters and digits, whatever was sent
-	return append(b, `"}`...)
+	return append(b, ']')
 }

@@ -22,7 +22,7 @@ func (j *JSON) appendTLS(b []byte, t *analysis.TLSFacts) []byte {
 	b = appendString(append(b, `","alpn":`...), t.ALPN)
 	b = appendBool(append(b, `,"resumed":`...), t.Resumed)
 	b = appendBool(append(b, `,"hello_retry":`...), t.HelloRetry)
-	b = j.hellos.append(append(b, `,"client_hello":`...), t.ClientHello)
+	b = j.hellos.append(append(b, `,"client_hello":`...), t.ClientHello, t.Malformed)
 	b = appendSSLv2(append(b, `,"sslv2_client_hello":`...), t.SSLv2)
 	b = appendServerHello(append(b, `,"server_hello":`...), t.ServerHello)
 	r := &t.CertificateRequest

@@ -139,34 +139,46 @@ func (t *Text) outcomes(s *analysis.Summary) {
 			met = append(met, e)
 		}
 	}
-	const word, column = 20, 9
-	b := appendPadded(append(t.buf, '\n'), "", word+2)
+	t.buf = appendPadded(append(t.buf, '\n'), "", outcomeColumn+2)
 	for _, e := range met {
-		b = appendRightAligned(b, e.String(), column)
+		t.buf = appendRightAligned(t.buf, e.String(), countColumn)
 	}
 	if len(met) > 1 {
-		b = appendRightAligned(b, "total", column)
+		t.buf = appendRightAligned(t.buf, "total", countColumn)
 	}
-	b = append(b, '\n')
+	t.buf = append(t.buf, '\n')
 	for o := range analysis.OutcomeCount {
 		o := analysis.Outcome((o + int(analysis.OutcomeEstablished)) % analysis.OutcomeCount) // partial comes last
-		total := int64(0)
-		for _, e := range met {
-			total += s.Outcomes[e][o]
+		t.outcomeRow(outcomeName(o), met, func(e analysis.Endpoint) int64 { return s.Outcomes[e][o] })
+		if o == analysis.OutcomeEstablished {
+			t.outcomeRow("  failed later", met, func(e analysis.Endpoint) int64 { return s.FailedLater[e] })
 		}
-		if total == 0 {
-			continue
-		}
-		b = appendPadded(append(b, ' ', ' '), outcomeName(o), word)
-		for _, e := range met {
-			b = appendRightAligned(b, number(s.Outcomes[e][o]), column)
-		}
-		if len(met) > 1 {
-			b = appendRightAligned(b, number(total), column)
-		}
-		b = append(b, '\n')
 	}
-	t.buf = b
+}
+
+// The columns of the table of outcomes.
+const (
+	outcomeColumn = 20 // the longest is "REJECTED by server"
+	countColumn   = 9  // hundreds of millions
+)
+
+// outcomeRow writes one row, if there is anything in it.
+func (t *Text) outcomeRow(name string, met []analysis.Endpoint, count func(analysis.Endpoint) int64) {
+	total := int64(0)
+	for _, e := range met {
+		total += count(e)
+	}
+	if total == 0 {
+		return
+	}
+	t.buf = appendPadded(append(t.buf, ' ', ' '), name, outcomeColumn)
+	for _, e := range met {
+		t.buf = appendRightAligned(t.buf, number(count(e)), countColumn)
+	}
+	if len(met) > 1 {
+		t.buf = appendRightAligned(t.buf, number(total), countColumn)
+	}
+	t.buf = append(t.buf, '\n')
 }
 
 // outcomeName is the outcome in the table, where established is only that: what came after is with the findings.
