@@ -63,6 +63,7 @@ type stream struct {
 	message   []byte              // a handshake message that is not complete yet
 	first     [maxFirstBytes]byte // the stream's first bytes
 	seeked    int                 // bytes searched so far in this phase
+	after     int                 // bytes of the present call behind those being read, which are from the buffer
 	ended     bool                // finish was called
 	gap       bool                // there was one: what follows is not the stream's beginning
 	hello     []byte              // owns what the parsed hello points into

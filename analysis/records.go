@@ -25,7 +25,7 @@ func (c *Conn) records(d Direction, p []byte) []byte {
 	}
 	if len(s.buf) == 0 {
 		if h, ok := tlswire.ParseRecordHeader(p); ok {
-			if !c.header(d, h, p) {
+			if !c.header(d, h, p, len(p)) {
 				return p[min(len(p), tlswire.RecordHeaderLen):]
 			}
 			if need := tlswire.RecordHeaderLen + h.Length; len(p) >= need {
@@ -48,7 +48,7 @@ func (c *Conn) fillRecord(d Direction, p []byte) []byte {
 		if len(s.buf) < tlswire.RecordHeaderLen {
 			return p
 		}
-		if h, _ := tlswire.ParseRecordHeader(s.buf); !c.header(d, h, s.buf) {
+		if h, _ := tlswire.ParseRecordHeader(s.buf); !c.header(d, h, s.buf, len(s.buf)+len(p)) {
 			s.buf = s.buf[:0]
 			return p
 		}
@@ -65,12 +65,12 @@ func (c *Conn) fillRecord(d Direction, p []byte) []byte {
 	return p[n:]
 }
 
-// header looks at a record's header and reports whether its body is needed. The body of an encrypted record is passed over, and
-// what is no record ends the reading of the stream.
-func (c *Conn) header(d Direction, h tlswire.RecordHeader, b []byte) bool {
+// header looks at a record's header b and reports whether its body is needed. The body of an encrypted record is passed over, and
+// what is no record ends the reading of the stream. left is the number of bytes that are being read, the header's included.
+func (c *Conn) header(d Direction, h tlswire.RecordHeader, b []byte, left int) bool {
 	s := &c.stream[d]
 	if !h.Plausible() {
-		c.badHeader(d, h, b)
+		c.badHeader(d, h, b, left)
 		s.phase = passing
 		return false
 	}
@@ -83,18 +83,18 @@ func (c *Conn) header(d Direction, h tlswire.RecordHeader, b []byte) bool {
 }
 
 // badHeader records why b is no TLS record.
-func (c *Conn) badHeader(d Direction, h tlswire.RecordHeader, b []byte) {
-	f := &c.facts.Stream[d]
+func (c *Conn) badHeader(d Direction, h tlswire.RecordHeader, b []byte, left int) {
+	offset := int(min(c.facts.Stream[d].Bytes-int64(left+c.stream[d].after), 1<<30))
 	known := h.Version>>8 == 3 && h.Type >= tlswire.ContentTypeChangeCipherSpec && h.Type <= tlswire.ContentTypeHeartbeat
 	switch {
 	case known && h.Length > tlswire.MaxCiphertext:
-		c.violate(d, ViolationOversized, &tlswire.SyntaxError{Path: "record.length", Problem: itoa(h.Length) + " bytes, more than the 18432 that TLS allows"})
+		c.violate(d, ViolationOversized, &tlswire.SyntaxError{Offset: offset, Path: "record.length", Problem: itoa(h.Length) + " bytes, more than the 18432 that TLS allows"})
 		return
 	case known && h.Version <= tlswire.VersionTLS13: // crypto/tls (conn.go, readRecordOrCCS): unexpected_message
-		c.violate(d, ViolationUnexpected, &tlswire.SyntaxError{Path: "record.length", Problem: itoa(h.Length) + " bytes in a record of type " + h.Type.String()})
+		c.violate(d, ViolationUnexpected, &tlswire.SyntaxError{Offset: offset, Path: "record.length", Problem: itoa(h.Length) + " bytes in a record of type " + h.Type.String()})
 		return
 	}
-	c.violate(d, ViolationDesync, &tlswire.SyntaxError{Offset: int(min(f.Bytes, 1<<30)), Path: "record", Problem: "bytes " + hexBytes(b[:tlswire.RecordHeaderLen]) + " are no TLS record"})
+	c.violate(d, ViolationDesync, &tlswire.SyntaxError{Offset: offset, Path: "record", Problem: "bytes " + hexBytes(b[:tlswire.RecordHeaderLen]) + " are no TLS record"})
 }
 
 // encryptedRecord reports whether a record with header h is encrypted. Records of type application_data always are. In TLS 1.3

@@ -16,7 +16,9 @@ func (c *Conn) resync(d Direction, p []byte) []byte {
 	s.buf = append(s.buf, p[:n]...)
 	i, found := findBoundary(s.buf, false)
 	if found {
+		s.after = len(p) - n
 		c.resume(d, i)
+		s.after = 0
 		return p[n:]
 	}
 	s.seeked += n

@@ -21,7 +21,9 @@ func (c *Conn) sniff(d Direction, p []byte) []byte {
 	for i := range n {
 		s.buf = append(s.buf, p[i])
 		if proto, more := classify(s.buf); !more || len(s.buf) == maxSniff {
+			s.after = len(p) - i - 1
 			c.replaySniffed(d, proto)
+			s.after = 0
 			return p[i+1:]
 		}
 	}
@@ -128,9 +130,11 @@ func (c *Conn) seekIn(d Direction, p []byte) int {
 			c.foundTLS(d)
 			head := append([]byte(nil), s.buf[i:carried]...)
 			s.buf = s.buf[:0]
+			s.after = len(p)
 			for len(head) > 0 {
 				head = c.records(d, head)
 			}
+			s.after = 0
 			return 0
 		}
 	}
