@@ -140,6 +140,9 @@ var compareFacts = cmp.Options{
 
 func diffFacts(t *testing.T, want, got *Facts) {
 	t.Helper()
+	if reflect.DeepEqual(want, got) {
+		return // cmp takes a hundred times as long
+	}
 	if diff := cmp.Diff(want, got, compareFacts); diff != "" {
 		t.Errorf("facts differ (-want +got):\n%s", diff)
 	}
