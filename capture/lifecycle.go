@@ -12,8 +12,12 @@ const (
 	// lingerTime is how long a finished connection waits for trailing packets: last acknowledgements, repeated FINs, RSTs.
 	// It is in nanoseconds of capture time and longer than the first retransmission time-outs (RFC 6298: one second).
 	lingerTime = int64(2 * time.Second)
-	// maxLingering bounds how many do: at ten thousand connections a second still four tenths of a second each.
-	maxLingering = 4096
+	// maxLingering bounds how many do: each has an analysis.Conn and its buffers, ten kilobytes, and more of them than the
+	// processor's cache holds make everything slower. Those beyond it are handed over, and packets that trail them are ignored.
+	maxLingering = 512
+	// maxBuried bounds how many connections that were handed over early are remembered, so that trailing packets are not taken
+	// for connections of their own: at thirty thousand connections a second for all of lingerTime, in 13 MB.
+	maxBuried = 1 << 16
 	// touchShift is the granularity, as a power of two of nanoseconds (4.3 s), in which the active list is kept in order.
 	touchShift = 32
 	// maxSpareAttachments is how many are kept for use again: as many handshakes as go on at one time on a busy server.
@@ -68,12 +72,27 @@ func (t *Tracker) expire() {
 	}
 	for i := t.lingering.head; i != 0; i = t.lingering.head {
 		c := t.table.at(i)
-		if t.lingering.length <= maxLingering && c.gave == analysis.CloseNone &&
-			distance(t.now, max(c.half[0].closeAt, c.half[1].closeAt)) < lingerTime {
+		over := c.gave != analysis.CloseNone || t.lingered(c)
+		if !over && t.lingering.length <= maxLingering {
 			break
 		}
 		t.handOver(i)
+		if over || c.flags&connDetached != 0 {
+			t.forget(i)
+		} else {
+			c.flags |= connBuried
+			t.buried.push(&t.table, i)
+		}
 	}
+	for i := t.buried.head; i != 0 && (t.buried.length > maxBuried || t.lingered(t.table.at(i))); i = t.buried.head {
+		t.buried.remove(&t.table, i)
+		t.forget(i)
+	}
+}
+
+// lingered reports whether no more packets are to be expected of a connection that closed itself.
+func (t *Tracker) lingered(c *connection) bool {
+	return distance(t.now, max(c.half[0].closeAt, c.half[1].closeAt)) >= lingerTime
 }
 
 func distance(a, b int64) int64 {
@@ -122,27 +141,38 @@ func (t *Tracker) replace(i uint32) {
 // Flush finishes all connections, because the capture has ended: those that are finished in their order, then the others in the
 // order of their first packets.
 func (t *Tracker) Flush() {
-	for t.lingering.head != 0 {
-		t.handOver(t.lingering.head)
-	}
-	open := make([]uint32, 0, t.active.length)
-	for i := t.active.head; i != 0; i = t.table.at(i).next {
-		open = append(open, i)
-	}
-	slices.SortFunc(open, func(a, b uint32) int { return cmp.Compare(t.table.at(a).first, t.table.at(b).first) })
-	for _, i := range open {
-		t.giveUp(i, analysis.CloseEnd)
+	for i := t.lingering.head; i != 0; i = t.lingering.head {
 		t.handOver(i)
+		t.forget(i)
+	}
+	for i := t.buried.head; i != 0; i = t.buried.head {
+		t.buried.remove(&t.table, i)
+		t.forget(i)
+	}
+	type place struct {
+		first int64
+		index uint32
+	}
+	open := make([]place, 0, t.active.length)
+	for i := t.active.head; i != 0; i = t.table.at(i).next {
+		open = append(open, place{t.table.at(i).first, i})
+	}
+	slices.SortFunc(open, func(a, b place) int { return cmp.Compare(a.first, b.first) })
+	t.table.detachAll()
+	for _, p := range open {
+		c := t.table.at(p.index)
+		c.gave = analysis.CloseEnd
+		c.flags |= connDetached
+		t.finish(p.index)
+		t.handOver(p.index)
+		t.forget(p.index)
 	}
 }
 
-// handOver gives a finished connection's facts to the sink and forgets it.
+// handOver gives a finished connection's facts to the sink.
 func (t *Tracker) handOver(i uint32) {
 	c := t.table.at(i)
 	t.lingering.remove(&t.table, i)
-	if c.flags&connDetached == 0 {
-		t.table.detach(i)
-	}
 	x := t.scratch
 	if c.stream != 0 {
 		x = t.attachments[c.stream]
@@ -153,6 +183,13 @@ func (t *Tracker) handOver(i uint32) {
 	t.sink(x.conn.Facts())
 	if c.stream != 0 {
 		t.unattach(c)
+	}
+}
+
+// forget gives up a connection's place.
+func (t *Tracker) forget(i uint32) {
+	if t.table.at(i).flags&connDetached == 0 {
+		t.table.detach(i)
 	}
 	t.table.release(i)
 }

@@ -183,3 +183,27 @@ func TestOrderIsTheSameOnEveryRun(t *testing.T) {
 		t.Errorf("two runs differ:\n%s\n%s", a, b)
 	}
 }
+
+// TestBuried has more connections finish at once than may linger: those handed over early still own the packets that trail them.
+func TestBuried(t *testing.T) {
+	r := newRig(TrackerOptions{ServerPorts: etcdPorts})
+	const early = 10
+	for port := uint16(1000); port < 1000+maxLingering+early; port++ {
+		r.play([]sent{from(port, sent{flags: syn, seq: 99}), answer(port, sent{flags: syn | ack, seq: 499, ack: 100}),
+			from(port, sent{flags: fin | ack, seq: 100, ack: 500}), answer(port, sent{flags: fin | ack, seq: 500, ack: 101})})
+	}
+	r.Advance(r.packet.Time)
+	for range 3 {
+		r.play([]sent{from(1000, sent{flags: ack, seq: 101, ack: 501})})
+	}
+	if s := r.Stats(); len(r.got) != early || s.Late != 3 || s.Connections != maxLingering+early {
+		t.Errorf("%d handed over, %d late packets, %d connections", len(r.got), s.Late, s.Connections)
+	}
+	r.play([]sent{from(1000, sent{flags: syn, seq: 9999})})
+	r.play([]sent{from(1001, sent{flags: ack, seq: 101, ack: 501, after: time.Duration(lingerTime)})})
+	if s := r.Stats(); len(r.got) != maxLingering+early || s.Late != 3 || s.Connections != maxLingering+early+2 {
+		t.Errorf("after lingerTime: %d handed over, %d late packets, %d connections", len(r.got), s.Late, s.Connections)
+	}
+	r.Flush()
+	r.checkEmpty(t)
+}

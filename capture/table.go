@@ -8,9 +8,12 @@ import (
 	"github.com/etcdtap/etcdtap/analysis"
 )
 
-// slabSize is how many connections are made at once: 200 KiB, so that a small capture stays small and a million connections
-// are a thousand allocations.
-const slabSize = 1024
+const (
+	// slabSize is how many connections are in a slab: 200 KiB, so that a small capture stays small.
+	slabSize = 1024
+	// slabsAtOnce is how many slabs are made at once when there are twice as many: 50 MiB, so two dozen huge pages.
+	slabsAtOnce = 256
+)
 
 // minSlots is the table's first size; it doubles when three quarters are used.
 const minSlots = 1024
@@ -24,7 +27,7 @@ type connection struct {
 	last       int64       // packet number
 	start      int64       // time of the first packet
 	seen       int64       // time of the last packet
-	prev, next uint32      // neighbours in the list that it is in: active, lingering or (next only) free
+	prev, next uint32      // neighbours in the list that it is in: active, lingering, buried or (next only) free
 	stream     uint32      // index of the attachment; 0 until the first data byte
 	flags      uint16
 	gave       analysis.CloseKind // why we gave up; CloseNone when the connection closed itself
@@ -42,6 +45,7 @@ const (
 	connFinished                // in the lingering list
 	connDetached                // no longer in the table
 	connReset                   // a RST was heeded
+	connBuried                  // in the buried list: handed over, but packets may trail
 )
 
 // endpoint is an address and a port, as the table compares them.
@@ -124,7 +128,7 @@ func (t *table) add(tag uint32) uint32 {
 		i = t.made
 		t.made++
 		if int(i/slabSize) == len(t.slabs) {
-			t.slabs = append(t.slabs, make([]connection, slabSize))
+			t.addSlabs()
 		}
 	}
 	t.at(i).tag = tag
@@ -134,6 +138,16 @@ func (t *table) add(tag uint32) uint32 {
 	t.place(slot{tag, i})
 	t.used++
 	return i
+}
+
+// addSlabs makes room for more connections: a little in the beginning, and a lot at a time when there are many.
+func (t *table) addSlabs() {
+	n := min(max(1, len(t.slabs)/2), slabsAtOnce)
+	room := make([]connection, n*slabSize)
+	adviseHugePages(room)
+	for ; len(room) > 0; room = room[slabSize:] {
+		t.slabs = append(t.slabs, room[:slabSize:slabSize])
+	}
 }
 
 func (t *table) place(e slot) {
@@ -148,6 +162,7 @@ func (t *table) place(e slot) {
 func (t *table) grow() {
 	old := t.slots
 	t.slots = make([]slot, 2*len(old))
+	adviseHugePages(t.slots)
 	for _, e := range old {
 		if e.index != 0 {
 			t.place(e)
@@ -172,6 +187,12 @@ func (t *table) detach(i uint32) {
 	}
 	t.slots[hole] = slot{}
 	t.used--
+}
+
+// detachAll takes all connections out of the table.
+func (t *table) detachAll() {
+	clear(t.slots)
+	t.used = 0
 }
 
 // release gives a detached connection's place back.

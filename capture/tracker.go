@@ -35,6 +35,7 @@ type TrackerStats struct {
 	Implausible     int64 // segments with sequence numbers that cannot belong to their connection; ignored
 	IgnoredResets   int64 // RSTs that no receiver would heed
 	AfterClose      int64 // segments with data beyond the sender's FIN or RST; ignored
+	Late            int64 // segments of connections that had been handed over; ignored
 	KeepAlives      int64 // keep-alives that carry a byte
 	Uncompared      int64 // streams whose bytes were not kept for comparison, for want of memory
 }
@@ -51,6 +52,7 @@ type Tracker struct {
 	table       table
 	active      list          // unfinished, the longest silent first (nearly: see touch)
 	lingering   list          // finished, in the order of finishing
+	buried      list          // handed over before they had lingered, in that order
 	attachments []*attachment // by connection.stream; 0 is never used
 	vacant      []uint32      // indexes of attachments not in use
 	spare       []*attachment // to be used again
@@ -95,6 +97,10 @@ func (t *Tracker) Segment(p *Packet, s *Segment) {
 		i, d = t.begin(tag, s)
 	}
 	c := t.table.at(i)
+	if c.flags&connBuried != 0 {
+		t.stats.Late++
+		return
+	}
 	t.touch(i, c)
 	h, o := &c.half[d], &c.half[d^1]
 	h.packets++
