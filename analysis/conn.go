@@ -189,7 +189,7 @@ func (c *Conn) Gap(d Direction, at time.Time, n int64) {
 	}
 	if first {
 		f.StartMissed, f.EarlyGap = true, true
-		s.phase = resyncing
+		s.phase, s.lostPlace = resyncing, true
 		return
 	}
 	switch s.phase {

@@ -10,7 +10,7 @@ import (
 // later one.
 func (c *Conn) handshakeRecord(d Direction, h tlswire.RecordHeader, body []byte) {
 	s := &c.stream[d]
-	if s.lostPlace && !foundPlace(body) {
+	if s.lostPlace && !foundPlace(d, body) {
 		return
 	}
 	s.lostPlace = false
@@ -41,10 +41,10 @@ func (c *Conn) handshakeRecord(d Direction, h tlswire.RecordHeader, body []byte)
 	s.message = append(s.message[:0], body...) // moves what is left to the front, or keeps it from the caller's buffer
 }
 
-// foundPlace reports whether a message that fits begins at the record's beginning.
-func foundPlace(body []byte) bool {
+// foundPlace reports whether a message of d's side that fits begins at the record's beginning. A HelloRequest, four zeros, is no sign.
+func foundPlace(d Direction, body []byte) bool {
 	t, n, ok := tlswire.ParseMessageHeader(body)
-	return ok && messageType(t) && tlswire.MessageHeaderLen+n <= max(len(body), 1<<14)
+	return ok && t != tlswire.HandshakeHelloRequest && messageType(t) && sentBy(d, t) && tlswire.MessageHeaderLen+n <= max(len(body), 1<<14)
 }
 
 // messageType reports whether t is sent in clear by any version.
@@ -168,7 +168,14 @@ func (c *Conn) certificates(d Direction, body []byte) *tlswire.SyntaxError {
 // certificateRequest keeps the acceptable CAs.
 func (c *Conn) certificateRequest(body []byte) *tlswire.SyntaxError {
 	var r tlswire.CertificateRequest
-	err := r.Unmarshal(body, c.tls.Version)
+	version := c.tls.Version
+	if version == 0 { // the ServerHello was missed
+		version = tlswire.VersionTLS12
+	}
+	err := r.Unmarshal(body, version)
+	if c.tls.Version == 0 && err != nil {
+		return nil // of another version, most likely
+	}
 	if c.cache == nil {
 		c.cache = new(CertificateCache)
 	}

@@ -202,8 +202,10 @@ func (v *view) silentlyClosedAfter() bool {
 // deciding is the alert that ended the handshake: the first fatal one in clear, or in TLS 1.2 the first encrypted one before both
 // had finished. nil if there is none.
 func (v *view) deciding() *Alert {
+	// Behind a gap an encrypted alert may as well be the close_notify of a handshake whose end was lost.
+	whole := v.f.TLS.ServerHello != nil && !v.f.Stream[FromClient].EarlyGap && !v.f.Stream[FromServer].EarlyGap
 	for i := range v.f.TLS.Alerts {
-		if a := &v.f.TLS.Alerts[i]; !a.Encrypted && a.fatal() || a.Encrypted && !a.Inferred {
+		if a := &v.f.TLS.Alerts[i]; !a.Encrypted && a.fatal() || a.Encrypted && !a.Inferred && a.BeforeData && whole {
 			return a
 		}
 	}
