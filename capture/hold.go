@@ -136,7 +136,7 @@ func (l *lane) deliverPassed(h *held) {
 	l.s.keptEnded = true
 	if l.h.is(halfDone) {
 		l.h.next += uint32(h.length)
-		l.h.passed += int64(h.length)
+		l.s.passed += int64(h.length)
 		return
 	}
 	n := int(min(l.out.Skip(l.d), int64(h.length)))

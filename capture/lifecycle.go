@@ -92,7 +92,7 @@ func (t *Tracker) expire() {
 
 // lingered reports whether no more packets are to be expected of a connection that closed itself.
 func (t *Tracker) lingered(c *connection) bool {
-	return distance(t.now, max(c.half[0].closeAt, c.half[1].closeAt)) >= lingerTime
+	return distance(t.now, max(c.closing[0].at, c.closing[1].at)) >= lingerTime
 }
 
 func distance(a, b int64) int64 {
@@ -199,11 +199,11 @@ func (t *Tracker) conclude(c *connection, x *attachment) {
 	packet, now := t.packet, t.now
 	t.packet, t.now = c.last, c.seen // what is missing is missed as of the last packet
 	first := analysis.FromClient
-	if c.half[1].closed != analysis.CloseNone && c.half[1].closePacket < c.half[0].closePacket {
+	if c.half[1].closed != analysis.CloseNone && c.closing[1].packet < c.closing[0].packet {
 		first = analysis.FromServer
 	}
 	for _, d := range [...]analysis.Direction{first, first.Other()} {
-		l := lane{reassembler: &t.reassembler, out: x.conn, d: d, h: &c.half[d], x: x, s: &x.store[d]}
+		l := lane{reassembler: &t.reassembler, out: x.conn, d: d, c: c, h: &c.half[d], x: x, s: &x.store[d]}
 		l.settle()
 	}
 	if c.gave != analysis.CloseNone {

@@ -39,6 +39,7 @@ func (c *connection) judgeRoles(d analysis.Direction, payload []byte) analysis.D
 func (c *connection) swap() {
 	c.ends[0], c.ends[1] = c.ends[1], c.ends[0]
 	c.half[0], c.half[1] = c.half[1], c.half[0]
+	c.closing[0], c.closing[1] = c.closing[1], c.closing[0]
 }
 
 // synchronize takes a segment with SYN that belongs to this connection, and returns d as it is from now on.

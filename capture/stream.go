@@ -28,18 +28,15 @@ const (
 	holeTime    = int64(time.Second)
 )
 
-// half is one direction of a connection, as far as numbers go. Sequence numbers are compared in the manner of RFC 1982.
+// half is one direction of a connection, as far as numbers go, in half a cache line. Sequence numbers are compared in the manner of RFC 1982.
 type half struct {
-	start       uint32 // of the first byte; valid iff halfStarted
-	next        uint32 // of the next byte in order; valid iff halfStarted
-	acked       uint32 // the highest acknowledged by the other side; valid iff halfAcked
-	fin         uint32 // of the FIN; valid iff halfFIN
-	packets     int64
-	passed      int64 // bytes since halfDone that are not told yet
-	closePacket int64 // of the FIN or RST; valid iff closed != CloseNone
-	closeAt     int64 // its time; of a half that is not closed, when the other's RST after its FIN finished the connection
-	flags       uint16
-	closed      analysis.CloseKind // CloseFIN or CloseRST as soon as seen
+	start   uint32 // of the first byte; valid iff halfStarted
+	next    uint32 // of the next byte in order; valid iff halfStarted
+	acked   uint32 // the highest acknowledged by the other side; valid iff halfAcked
+	fin     uint32 // of the FIN; valid iff halfFIN
+	packets int64
+	flags   uint16
+	closed  analysis.CloseKind // CloseFIN or CloseRST as soon as seen
 }
 
 // Flags of a half.
@@ -84,6 +81,7 @@ type attachment struct {
 
 // store holds a direction's bytes: those that came before their turn, and the first delivered ones.
 type store struct {
+	passed    int64  // bytes since halfDone that are not told yet
 	held      []held // ordered, apart from each other
 	heldBytes int    // stored in held
 	kept      []byte // the stream's first bytes, as long as nothing of them was missing
@@ -122,6 +120,7 @@ type lane struct {
 	*reassembler
 	out observer
 	d   analysis.Direction
+	c   *connection
 	h   *half
 	x   *attachment
 	s   *store
@@ -207,7 +206,7 @@ func (l *lane) deliver(p stretch, packet, at int64) {
 	l.h.next += uint32(p.length)
 	lost := int64(p.length - len(p.data))
 	if l.h.is(halfDone) {
-		l.h.passed += int64(len(p.data))
+		l.s.passed += int64(len(p.data))
 		if lost > 0 {
 			l.out.Packet(packet)
 			l.out.Gap(l.d, moment(at), lost)
@@ -282,8 +281,9 @@ func (h *half) appear(seq uint32) {
 	h.flags |= halfSeen
 }
 
-// end takes the FIN that stands at seq.
-func (h *half) end(seq uint32, packet, at int64) (plausible bool) {
+// end takes the FIN of d that stands at seq.
+func (c *connection) end(d analysis.Direction, seq uint32, packet, at int64) (plausible bool) {
+	h := &c.half[d]
 	if h.closed != analysis.CloseNone {
 		return true
 	}
@@ -292,7 +292,7 @@ func (h *half) end(seq uint32, packet, at int64) (plausible bool) {
 	}
 	h.fin = seq
 	h.flags |= halfFIN
-	h.closed, h.closePacket, h.closeAt = analysis.CloseFIN, packet, at
+	h.closed, c.closing[d] = analysis.CloseFIN, closing{packet, at}
 	return true
 }
 
@@ -345,8 +345,9 @@ func (l *lane) update() {
 func (l *lane) tellClose() {
 	if l.h.closed != analysis.CloseNone && !l.h.is(halfToldClose) {
 		l.h.flags |= halfToldClose
-		l.out.Packet(l.h.closePacket)
-		l.out.Close(l.d, moment(l.h.closeAt), l.h.closed)
+		end := &l.c.closing[l.d]
+		l.out.Packet(end.packet)
+		l.out.Close(l.d, moment(end.at), l.h.closed)
 	}
 }
 
@@ -383,10 +384,10 @@ func (l *lane) settle() {
 	if h.is(halfStarted) {
 		l.tellLateStart(moment(l.now))
 	}
-	if h.passed > 0 {
+	if l.s.passed > 0 {
 		l.out.Packet(l.packet)
-		l.out.Pass(l.d, moment(l.now), h.passed)
-		h.passed = 0
+		l.out.Pass(l.d, moment(l.now), l.s.passed)
+		l.s.passed = 0
 	}
 	l.stopKeeping()
 	h.flags &^= halfWaiting

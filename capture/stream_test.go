@@ -63,10 +63,13 @@ func (r *recorder) Skip(analysis.Direction) int64 {
 
 // newLane makes one direction to be tested, whose first byte has the number isn+1.
 func newLane(isn uint32, out observer) *lane {
+	c := new(connection)
+	c.half[0] = half{start: isn + 1, next: isn + 1, flags: halfStarted | halfStartKnown | halfSeen}
 	return &lane{
 		reassembler: &reassembler{stats: new(TrackerStats)},
 		out:         out,
-		h:           &half{start: isn + 1, next: isn + 1, flags: halfStarted | halfStartKnown | halfSeen},
+		c:           c,
+		h:           &c.half[0],
 		x:           new(attachment),
 		s:           new(store),
 	}
@@ -90,7 +93,7 @@ func (l *lane) play(isn uint32, steps []step) {
 			l.arrive(stretch{isn + 1 + uint32(s.at), max(len(s.data), s.wire), []byte(s.data)})
 		}
 		if s.fin {
-			l.h.end(isn+1+uint32(s.at+max(len(s.data), s.wire)), l.packet, 0)
+			l.c.end(l.d, isn+1+uint32(s.at+max(len(s.data), s.wire)), l.packet, 0)
 			l.update()
 		}
 		if s.ack > 0 {
@@ -261,7 +264,7 @@ func TestStreamAnyOrder(t *testing.T) {
 				t.Fatalf("seed %d: %d pieces, %d bytes held", seed, len(l.s.held), l.s.heldBytes)
 			}
 		}
-		l.h.end(isn+1+uint32(len(want)), l.packet, 0)
+		l.c.end(l.d, isn+1+uint32(len(want)), l.packet, 0)
 		l.settle()
 		if string(r.bytes) != string(want) || r.missed != 0 || l.x.conflicting != 0 {
 			t.Fatalf("seed %d: %d of %d bytes, %d missed, %d conflicting", seed, r.data, len(want), r.missed, l.x.conflicting)
@@ -314,7 +317,7 @@ func TestStreamLoss(t *testing.T) {
 			}
 			l.arrive(stretch{isn + 1 + uint32(s.from), len(payload), payload})
 		}
-		l.h.end(isn+1+uint32(size), l.packet, 0)
+		l.c.end(l.d, isn+1+uint32(size), l.packet, 0)
 		l.settle()
 		missed := int64(0)
 		for _, s := range seen {

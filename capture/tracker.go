@@ -43,7 +43,7 @@ type TrackerStats struct {
 // Tracker makes connections of segments: it finds each segment's connection, puts its bytes in order, shows them to an
 // analysis.Conn, and hands the facts over when the connection is finished. It is not safe for concurrent use.
 //
-// Memory: 200 bytes and a table slot or two for a connection without data. One with data has an analysis.Conn, and for each
+// Memory: 192 bytes and a table slot or two for a connection without data. One with data has an analysis.Conn, and for each
 // direction at most maxHeldBytes out of order and keptForComparison delivered, both bounded by maxLent over all connections.
 type Tracker struct {
 	reassembler
@@ -107,7 +107,7 @@ func (t *Tracker) Segment(p *Packet, s *Segment) {
 	// Bulk: the bytes are expected and nobody wants them.
 	if s.Flags&^flagPSH == flagACK && h.flags&(halfDone|halfWaiting) == halfDone && s.Seq == h.next && len(s.Payload) == s.Length && h.closed == analysis.CloseNone {
 		h.next += uint32(s.Length)
-		h.passed += int64(s.Length)
+		t.attachments[c.stream].store[d].passed += int64(s.Length)
 		if s.Ack != o.acked && !o.acknowledge(s.Ack) {
 			t.stats.Implausible++
 		}
@@ -146,7 +146,7 @@ func (t *Tracker) follow(c *connection, d analysis.Direction, s *Segment) {
 		h = &c.half[d]
 	}
 	if s.Flags&flagFIN != 0 {
-		if !h.end(seq+uint32(s.Length), t.packet, t.now) {
+		if !c.end(d, seq+uint32(s.Length), t.packet, t.now) {
 			t.stats.Implausible++
 		}
 		if c.stream != 0 {
@@ -196,9 +196,9 @@ func (t *Tracker) reset(c *connection, d analysis.Direction, s *Segment) {
 		c.flags |= connRefused
 	}
 	if h.closed == analysis.CloseNone {
-		h.closed, h.closePacket, h.closeAt = analysis.CloseRST, t.packet, t.now
-	} else if o := &c.half[d^1]; o.closed == analysis.CloseNone {
-		o.closeAt = t.now
+		h.closed, c.closing[d] = analysis.CloseRST, closing{t.packet, t.now}
+	} else if c.half[d^1].closed == analysis.CloseNone {
+		c.closing[d^1].at = t.now
 	}
 	c.flags |= connReset
 	if c.stream != 0 {
@@ -209,5 +209,5 @@ func (t *Tracker) reset(c *connection, d analysis.Direction, s *Segment) {
 
 func (t *Tracker) lane(c *connection, d analysis.Direction) lane {
 	x := t.attachments[c.stream]
-	return lane{reassembler: &t.reassembler, out: x.conn, d: d, h: &c.half[d], x: x, s: &x.store[d]}
+	return lane{reassembler: &t.reassembler, out: x.conn, d: d, c: c, h: &c.half[d], x: x, s: &x.store[d]}
 }
