@@ -174,7 +174,7 @@ func certificates() []Scenario {
 			Steps: commands("curl -sS -m 5 --cacert $PKI/bad/other-ca.crt --cert $PKI/healthcheck-client.crt --key $PKI/healthcheck-client.key https://" +
 				clientPort + "/health"),
 			Wire:   Wire{Outcomes: []string{client}, Codes: []string{"server-cert-refused"}, Also: []string{"server-cert-untrusted"}},
-			Wire37: Wire{Outcomes: []string{client}, Codes: []string{"server-cert-refused"}}},
+			Wire37: &Wire{Outcomes: []string{client}, Codes: []string{"server-cert-refused"}}},
 		{Name: "grpcurl-distrusts-server", Summary: "grpcurl with the wrong -cacert (Go: alert 42)", Setup: Secure, On: both(),
 			Steps: commands("grpcurl -cacert $PKI/bad/other-ca.crt -cert $PKI/healthcheck-client.crt -key $PKI/healthcheck-client.key -connect-timeout 3 " +
 				clientPort + " list"),
