@@ -3,8 +3,6 @@ package analysis
 import (
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // script reads a transcript from fuzz bytes: an operation, a length, and that many bytes.
@@ -95,9 +93,7 @@ func FuzzConn(f *testing.F) {
 			c := NewConn(testClient, testServer, testTime)
 			how.tell(c, steps)
 			checkConn(t, c)
-			if diff := cmp.Diff(want, c.Facts(), compareFacts); diff != "" {
-				t.Fatalf("-one piece +cut:\n%s", diff)
-			}
+			diffFacts(t, want, c.Facts())
 		}
 	})
 }
