@@ -97,7 +97,7 @@ func (v *view) recordDesync() {
 // hello is the ClientHello that the server refused with one of the alerts, before it had answered with a hello. nil if it did not.
 func (v *view) helloRefused(codes ...tlswire.AlertCode) (*tlswire.ClientHello, *Alert) {
 	a := v.rejection()
-	if a == nil || v.f.TLS.ClientHello == nil || v.f.TLS.ServerHello != nil || !slices.Contains(codes, a.Code) {
+	if a == nil || v.f.TLS.ClientHello == nil || v.pastHello() || !slices.Contains(codes, a.Code) {
 		return nil, nil
 	}
 	if v.violation(FromClient, ViolationMessage, ViolationDesync) != nil {
@@ -106,9 +106,16 @@ func (v *view) helloRefused(codes ...tlswire.AlertCode) (*tlswire.ClientHello, *
 	return v.f.TLS.ClientHello, a
 }
 
+// pastHello reports whether an alert of the server's comes too late to be about the ClientHello. Up to its ServerHelloDone the
+// server of TLS 1.2 may still find that it cannot sign.
+func (v *view) pastHello() bool {
+	t := v.f.TLS
+	return t.ServerHello != nil && (t.HelloDone || t.ClientKeyExchange || v.f.Stream[FromClient].EarlyGap || v.f.Stream[FromServer].EarlyGap)
+}
+
 func (v *view) versionMismatch() {
 	h, a := v.helloRefused(alertProtocolVersion)
-	if h == nil {
+	if h == nil || v.f.TLS.ServerHello != nil {
 		return
 	}
 	offered := h.OfferedVersions()
@@ -165,6 +172,10 @@ func (v *view) noCommonParameters() {
 		f.saw(FromClient, t.ClientHelloAt.Packet, t.ClientHelloAt.At, "signature_algorithms "+names(h.SignatureAlgorithms)).sawAlert(a)
 	}
 	switch {
+	case t.ServerHello != nil && o.signatures == 0: // the suite and the group are agreed
+		signature(Certain)
+	case t.ServerHello != nil:
+		signature(Likely)
 	case o.suites13 == 0 && o.suitesRSA == 0 && o.suitesECDSA == 0:
 		cipher(Certain, ": none of those that the client offers is known to Go's TLS")
 	case len(h.Groups) > 0 && o.groups == 0 && o.tls13:

@@ -161,6 +161,10 @@ func ruleRows() []ruleRow {
 		{code: CodeServerNameMismatch, script: live("TLS 1.2 server's name"), confidence: Certain, severity: Error, fault: FaultServer},
 		{code: CodeServerSpeaksFirst, script: h["ssh server first"], confidence: Certain, severity: Error, fault: FaultClient},
 		{code: CodeSignatureAlgorithmMismatch, script: helloRefusedWith(with(func(o *helloOptions) { o.signatures = []uint16{0x0201} }), alertHandshakeFailure), confidence: Certain, severity: Error, fault: FaultUnknown},
+		{name: "after the ServerHello", code: CodeSignatureAlgorithmMismatch, script: transcript{
+			client(handshake(clientHello(with(func(o *helloOptions) { o.signatures = []uint16{0x0201} })))),
+			server(handshake(serverHello12(v12, 0xc02b)), handshake(certificateMessage(p.server.Certificate[0])), alert(alertHandshakeFailure)),
+		}.and(finBy(FromServer)...), confidence: Certain, severity: Error, fault: FaultUnknown},
 		{code: CodeSSLv2Hello, script: h["sslv2"], confidence: Certain, severity: Error, fault: FaultClient},
 		{code: CodeTLSAfterPlaintext, script: h["smtp then tls"], confidence: Certain, severity: Info, fault: FaultNone},
 		{code: CodeTLSToPlaintext, script: h["tls answered http"], confidence: Certain, severity: Error, fault: FaultUnknown},
