@@ -70,6 +70,16 @@ func clientRefuses(cert tls.Certificate, c tlswire.AlertCode) transcript {
 	}.and(finBy(FromClient)...)
 }
 
+// withoutLast leaves out the last thing that d's side sent.
+func withoutLast(t transcript, d Direction) transcript {
+	for i := len(t) - 1; i >= 0; i-- {
+		if t[i].d == d && len(t[i].data) > 0 {
+			return slices.Concat(t[:i], t[i+1:])
+		}
+	}
+	return t
+}
+
 // live returns a recorded scenario by its name.
 func live(name string) transcript {
 	t, ok := allTranscripts()["live "+name]
@@ -113,11 +123,14 @@ func ruleRows() []ruleRow {
 		{code: CodeClientCertNotAllowed, script: refusing(p.client.Certificate[0], alertBadCertificate), confidence: Possible, severity: Error, fault: FaultClient},
 		{code: CodeClientCertRefused, script: live("TLS 1.3 client of another CA"), confidence: Likely, severity: Error, fault: FaultClient},
 		{name: "TLS 1.2", code: CodeClientCertRefused, script: refusing(p.client.Certificate[0], alertBadCertificate), confidence: Certain, severity: Error, fault: FaultClient},
+		{name: "TLS 1.3, the alert was lost", code: CodeClientCertRefused, script: withoutLast(live("TLS 1.3 client of another CA"), FromServer), confidence: Likely, severity: Error, fault: FaultClient},
 		{code: CodeClientCertRevoked, script: refusing(p.client.Certificate[0], alertCertRevoked), confidence: Certain, severity: Error, fault: FaultClient},
 		{code: CodeClientCertUntrusted, script: live("TLS 1.2 client of another CA"), confidence: Certain, severity: Error, fault: FaultClient},
 		{name: "by names", code: CodeClientCertUntrusted, script: refusing(p.clientOther.Certificate[0], alertBadCertificate, p.ca.cert.RawSubject), confidence: Certain, severity: Error, fault: FaultClient},
 		{code: CodeConflictingRetransmission, facts: conflicting, confidence: Certain, severity: Warning, fault: FaultNetwork},
 		{code: CodeConnectionReset, script: transcript{client(hello), closes(FromClient, CloseRST)}, confidence: Certain, severity: Warning, fault: FaultUnknown},
+		{name: "without a byte", code: CodeConnectionReset, script: transcript{closes(FromClient, CloseRST)}, confidence: Certain, severity: Warning, fault: FaultUnknown},
+		{name: "by the server", code: CodeConnectionReset, script: healthy12()[:2].and(closes(FromServer, CloseRST)), confidence: Certain, severity: Warning, fault: FaultUnknown},
 		{code: CodeConnectionWithoutData, script: finBy(FromClient), confidence: Certain, severity: Info, fault: FaultNone},
 		{code: CodeGroupMismatch, script: helloRefusedWith(with(func(o *helloOptions) { o.groups = []uint16{256, 257} }), alertHandshakeFailure), confidence: Certain, severity: Error, fault: FaultUnknown},
 		{code: CodeGRPCToPeerPort, script: live("TLS 1.3 HTTP/2 to the peer port"), to: testPeer, confidence: Likely, severity: Error, fault: FaultClient},
@@ -316,4 +329,24 @@ func quotedBytes(found []Finding) string {
 		}
 	}
 	return s
+}
+
+// TestHabits: what a server did counts more than its port.
+func TestHabits(t *testing.T) {
+	h := handmade()
+	var d Diagnoser
+	judge := func(script transcript) Connection { return d.Diagnose(feeding{server: testOther}.facts(script)) }
+	get := transcript{client("GET / HTTP/1.1\r\n\r\n")}.and(finBy(FromServer)...)
+	if c := judge(get); c.Outcome != OutcomePlaintext {
+		t.Errorf("unknown server: %v", c.Outcome)
+	}
+	judge(healthy12())
+	if c := judge(get); c.Outcome != OutcomePlaintextToTLS || c.Findings[0].Confidence != Certain {
+		t.Errorf("a server that speaks TLS: %v, %v", c.Outcome, verdicts(c.Findings))
+	}
+	var plain Diagnoser
+	plain.Diagnose(feeding{}.facts(h["http1 answered"]))
+	if c := plain.Diagnose(feeding{}.facts(get)); c.Outcome != OutcomePlaintext {
+		t.Errorf("a server that speaks plaintext: %v", c.Outcome)
+	}
 }
