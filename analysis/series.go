@@ -24,9 +24,11 @@ type series struct {
 	runs map[seriesKey]*run
 }
 
+// run is when one client came: its last starts, in order, and how far the latest of them follow gRPC's back-off.
 type run struct {
-	starts [maxStarts]time.Time
-	n      int // of starts that are valid
+	starts  [maxStarts]time.Time
+	n       int // of starts that are valid
+	backoff backoff
 }
 
 func newSeries() series { return series{runs: make(map[seriesKey]*run)} }
@@ -41,6 +43,12 @@ func (s *series) add(k seriesKey, at time.Time) *run {
 		r = new(run)
 		s.runs[k] = r
 	}
+	r.add(at)
+	return r
+}
+
+// add notes one more start.
+func (r *run) add(at time.Time) {
 	if r.n == maxStarts {
 		copy(r.starts[:], r.starts[1:])
 		r.n--
@@ -51,68 +59,95 @@ func (s *series) add(k seriesKey, at time.Time) *run {
 		i--
 	}
 	r.starts[i] = at
+	if i > 0 && i == r.n {
+		r.backoff.gap(at.Sub(r.starts[i-1]))
+	}
 	r.n++
-	return r
+}
+
+// backoff follows gRPC's reconnect back-off through the gaps between attempts: 1.6^n s, 20 % either way, at most 120 s (grpc-go
+// backoff/backoff.go, DefaultConfig); measured gaps are up to 5 % longer, for the time of the attempt itself. Every new process
+// begins again at 1 s.
+type backoff struct {
+	step      time.Duration // that the next gap should have; valid iff steps > 0
+	steps     int           // consecutive gaps that fitted, from the first step on
+	processes int           // how often a back-off began and went on for two steps
+}
+
+const (
+	firstStep = time.Second
+	lastStep  = 120 * time.Second
+	minSteps  = 2 // gaps it takes to call it a back-off: one of a second comes by chance
+)
+
+func (b *backoff) gap(g time.Duration) {
+	switch {
+	case b.steps > 0 && fits(g, b.step, false):
+		if b.steps++; b.steps == minSteps {
+			b.processes++
+		}
+		b.step = min(b.step*8/5, lastStep)
+	case fits(g, firstStep, true):
+		b.steps, b.step = 1, firstStep*8/5
+	default:
+		b.steps = 0
+	}
+}
+
+// fits reports whether a gap is one step of the back-off. The first has no jitter: connection attempts are at least a second apart.
+func fits(gap, step time.Duration, first bool) bool {
+	lo, hi := step*78/100, step*126/100
+	if first {
+		lo, hi = step*98/100, step*115/100
+	}
+	return gap >= lo && gap <= hi+20*time.Millisecond
 }
 
 // Rhythm is what the gaps between one client's attempts show.
 type Rhythm struct {
 	Code       Code // CodeGRPCBackoff, CodeRaftReconnect, CodePeriodicProbe
 	Confidence Confidence
-	Gaps       []time.Duration // those that it rests on
+	Gaps       []time.Duration // those that it rests on, at most maxStarts-1
+	Processes  int             // CodeGRPCBackoff: how many processes of the client are told apart
 }
 
-// rhythm judges the gaps. ok is false when they show nothing.
-func (r *run) rhythm() (v Rhythm, ok bool) { return RhythmOf(r.starts[:r.n]) }
-
-// RhythmOf judges the gaps between start times, which are in order. Causes of log lines and of packets share it.
+// RhythmOf judges the gaps between start times, which are in order.
 func RhythmOf(starts []time.Time) (v Rhythm, ok bool) {
-	if len(starts) < 3 {
+	var r run
+	for _, at := range starts {
+		r.add(at)
+	}
+	return r.rhythm()
+}
+
+// rhythm judges the gaps. ok is false when they show nothing. Causes of log lines and of packets share it.
+func (r *run) rhythm() (v Rhythm, ok bool) {
+	if r.n < 3 {
 		return Rhythm{}, false
 	}
-	gaps := make([]time.Duration, 0, maxStarts)
-	for i := 1; i < len(starts); i++ {
-		gaps = append(gaps, starts[i].Sub(starts[i-1]))
-	}
-	if n := backoffRun(gaps); n >= 2 {
+	gaps := r.gaps(make([]time.Duration, 0, maxStarts))
+	if n := r.backoff.steps; n >= minSteps {
 		c := Likely
 		if n >= 4 {
 			c = Certain
 		}
-		return Rhythm{CodeGRPCBackoff, c, gaps[len(gaps)-n:]}, true
+		return Rhythm{CodeGRPCBackoff, c, gaps[max(0, len(gaps)-n):], r.backoff.processes}, true
 	}
 	if len(gaps) >= 6 && quantile(gaps, 0.75) <= 250*time.Millisecond && quantile(gaps, 0.25) <= 120*time.Millisecond {
-		return Rhythm{CodeRaftReconnect, Likely, gaps}, true
+		return Rhythm{Code: CodeRaftReconnect, Confidence: Likely, Gaps: gaps}, true
 	}
 	if lo, hi := slices.Min(gaps), slices.Max(gaps); len(gaps) >= 3 && lo >= time.Second && hi-lo <= max(lo/20, 60*time.Millisecond) {
-		return Rhythm{CodePeriodicProbe, Likely, gaps}, true
+		return Rhythm{Code: CodePeriodicProbe, Confidence: Likely, Gaps: gaps}, true
 	}
 	return Rhythm{}, false
 }
 
-// backoffRun returns how many of the last gaps are consecutive steps of gRPC's back-off, counted from its first step of 1 s:
-// 1.6^n s, 20 % either way, at most 120 s (grpc-go backoff/backoff.go, DefaultConfig); measured gaps are up to 5 % longer for
-// the time of the attempt itself.
-func backoffRun(gaps []time.Duration) int {
-	best := 0
-	for i := range gaps {
-		n := 0
-		for step := time.Second; i+n < len(gaps) && fits(gaps[i+n], step, n == 0); n++ {
-			step = min(step*8/5, 120*time.Second)
-		}
-		if i+n == len(gaps) && n > best {
-			best = n
-		}
+// gaps appends the times between the starts, in order.
+func (r *run) gaps(dst []time.Duration) []time.Duration {
+	for i := 1; i < r.n; i++ {
+		dst = append(dst, r.starts[i].Sub(r.starts[i-1]))
 	}
-	return best
-}
-
-func fits(gap, step time.Duration, first bool) bool {
-	lo, hi := step*78/100, step*126/100
-	if first { // no jitter is applied to the first one: connection attempts are at least MinConnectTimeout's base apart
-		lo, hi = step*98/100, step*115/100
-	}
-	return gap >= lo && gap <= hi+20*time.Millisecond
+	return dst
 }
 
 func quantile(d []time.Duration, q float64) time.Duration {

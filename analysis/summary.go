@@ -107,10 +107,7 @@ type SeriesNote struct {
 
 // Gaps appends the times between the starts of the group's latest connections, at most maxStarts-1, in order.
 func (g *Group) Gaps(dst []time.Duration) []time.Duration {
-	for i := 1; i < g.run.n; i++ {
-		dst = append(dst, g.run.starts[i].Sub(g.run.starts[i-1]))
-	}
-	return dst
+	return g.run.gaps(dst)
 }
 
 // Add counts one connection. It keeps nothing of it but strings.
@@ -275,19 +272,4 @@ func latest(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-// add notes one more start, in order; the oldest is forgotten when there is no room.
-func (r *run) add(at time.Time) {
-	if r.n == maxStarts {
-		copy(r.starts[:], r.starts[1:])
-		r.n--
-	}
-	i := r.n
-	for i > 0 && r.starts[i-1].After(at) { // connections finish in another order than they start
-		r.starts[i] = r.starts[i-1]
-		i--
-	}
-	r.starts[i] = at
-	r.n++
 }

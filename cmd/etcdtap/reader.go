@@ -28,8 +28,9 @@ type reader struct {
 	each      func(*analysis.Connection) error // gets each connection in scope, in the order of finishing
 	decoder   capture.Decoder
 	diagnoser analysis.Diagnoser
-	filtered  int64 // packets that the filter, --host or --port left out
-	skipped   int64 // connections out of scope
+	current   analysis.Connection // the one being reported, here so that none is allocated
+	filtered  int64               // packets that the filter, --host or --port left out
+	skipped   int64               // connections out of scope
 	tracked   capture.TrackerStats
 	err       error // the first that each returned
 }
@@ -104,12 +105,13 @@ func (r *reader) finished(f *analysis.Facts) {
 	if r.err != nil {
 		return
 	}
-	c := r.diagnoser.Diagnose(f)
+	r.current = r.diagnoser.Diagnose(f)
+	c := &r.current
 	if !r.scope.all && len(r.scope.ports) == 0 && c.Endpoint == analysis.EndpointOther && f.TLS == nil {
 		r.skipped++
 		return
 	}
-	r.err = r.each(&c)
+	r.err = r.each(c)
 }
 
 // openFiles opens all the files; on an error it closes those already open.
