@@ -20,6 +20,24 @@ var seriesCauses = []Cause{
 		See: []Code{CodeRaftReconnect, CodePeriodicProbe},
 	},
 	{
+		Code: CodeLogDisagrees, Severity: Warning, AtFault: FaultUnknown,
+		Title: "The log says something else than the packets",
+		Meaning: "A line of etcd's log has this connection's address and time, and gives a reason that the packets of the connection do not fit. Both " +
+			"are shown; trust the packets for what was sent, and the line for what etcd did.",
+		Wire: "A certain finding of another kind than the line's.",
+		Log:  "A `rejected connection` line with the same client address within two seconds of the connection's end.",
+		Causes: []string{
+			"The port was used again within moments, and the line is about the other connection",
+			"The log is that of another member, or the capture was taken before a proxy that changes the connection",
+			"A clock was set between the two",
+		},
+		Fixes: []string{
+			"Look at both at full precision: `etcdtap read --all -o json --log etcd.log FILE`",
+			"Make sure that log and capture come from the same machine and the same minutes",
+		},
+		See: []Code{CodeLogSampled, CodeUnrecognisedRejection},
+	},
+	{
 		Code: CodeLogSampled, Severity: Info, AtFault: FaultNone,
 		Title:   "etcd's log leaves out repeated lines",
 		Meaning: "There were more rejections than lines: etcd writes at most the first 100 lines a second of the same message and then every 100th. Take every count as a lower bound.",

@@ -30,6 +30,7 @@ const (
 	CodeHandshakeCut               Code = "handshake-cut"
 	CodeHandshakeTimeout           Code = "handshake-timeout"
 	CodeLegacyTLSVersion           Code = "legacy-tls-version"
+	CodeLogDisagrees               Code = "log-disagrees"
 	CodeLogSampled                 Code = "log-sampled"
 	CodeMalformedClientHello       Code = "malformed-client-hello"
 	CodeMalformedHandshake         Code = "malformed-handshake"

@@ -15,6 +15,10 @@ type Connection struct {
 	Endpoint Endpoint
 	Outcome  Outcome
 	Findings []Finding // most severe first; then the more certain, then in the order of the rules
+
+	Log    []*LogEntry // the log entries joined to it
+	ByTime bool        // they were joined by their time alone: NAT or a proxy changed the address
+	NoLog  string      // why the log has none, where it should; "" when there is no log, or nothing to say
 }
 
 // Severity is that of the worst finding; found is false when there is none.

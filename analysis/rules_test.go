@@ -17,6 +17,7 @@ import (
 var notFromPackets = map[Code]string{
 	CodeCRLUnreadable:         "the server closes after the handshake as for a revoked certificate; only its log has the reason",
 	CodeFIPSRefused:           "the alert is the one of other causes",
+	CodeLogDisagrees:          "it takes a log",
 	CodeLogSampled:            "it is about the log",
 	CodeServerShutdown:        "a server that stops closes like any other",
 	CodeUnrecognisedRejection: "it is a log line that no pattern knows",

@@ -1,0 +1,178 @@
+package analysis
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/etcdtap/etcdtap/analysis/etcdlog"
+)
+
+// LogEntry is one line about a failed connection, with the judgement on it.
+type LogEntry struct {
+	etcdlog.Entry
+	File     string    // where the line stands; "-" for standard input
+	Endpoint Endpoint  // from the message, the error or the listener's port; EndpointOther when nothing tells
+	Gateway  bool      // the client's address is etcd's own: its grpc-gateway, or something else on the same machine
+	Findings []Finding // ranked: the most probable cause first, with what would confirm the others in their Fix
+
+	Connection int64  // first packet of the connection that it was joined to; 0 when none was
+	NotJoined  string // why it was not; "" when it was, or when there is no capture
+}
+
+// Explainer judges log entries. It remembers, within bounds, the addresses that etcd was seen to have. The zero value judges by
+// etcd's usual ports. It is not safe for concurrent use.
+type Explainer struct {
+	Expectations Expectations // no ports at all means DefaultExpectations
+	local        map[netip.Addr]bool
+	known        map[textKey]*textRule
+}
+
+// textKey finds the rule for an error text that came before: most logs repeat a handful.
+type textKey struct {
+	kind etcdlog.Kind
+	text string
+}
+
+const (
+	maxKnownTexts = 1024 // error texts whose rule is remembered; those with addresses in them never repeat
+	maxLocal      = 256  // addresses of etcd's own that are remembered
+)
+
+// Explain judges e. The result owns its findings.
+func (x *Explainer) Explain(e *etcdlog.Entry, file string) LogEntry {
+	if x.local == nil {
+		x.local, x.known = make(map[netip.Addr]bool), make(map[textKey]*textRule)
+		if p := &x.Expectations; len(p.ClientPorts)+len(p.PeerPorts)+len(p.MetricsPorts) == 0 {
+			*p = DefaultExpectations()
+		}
+	}
+	if e.Local.IsValid() && len(x.local) < maxLocal && (e.Kind == etcdlog.KindRejected || e.Kind == etcdlog.KindServerHandshake) {
+		x.local[e.Local.Addr()] = true
+	}
+	le := LogEntry{Entry: *e, File: file, Endpoint: x.endpoint(e)}
+	le.Gateway = byServer&(1<<e.Kind) != 0 && ownAddress(x.local, e)
+	le.Findings = x.findings(&le)
+	return le
+}
+
+// endpoint says which of etcd's ports a line is about.
+func (x *Explainer) endpoint(e *etcdlog.Entry) Endpoint {
+	switch e.Endpoint {
+	case etcdlog.EndpointClient:
+		return EndpointClient
+	case etcdlog.EndpointPeer:
+		return EndpointPeer
+	}
+	if e.Local.IsValid() && byServer&(1<<e.Kind) != 0 {
+		return x.Expectations.Endpoint(e.Local)
+	}
+	if e.Kind == etcdlog.KindPeerDial {
+		return EndpointPeer
+	}
+	if e.Kind == etcdlog.KindClient && e.Remote.IsValid() {
+		return x.Expectations.Endpoint(e.Remote)
+	}
+	return EndpointOther
+}
+
+// findings draws the causes from the text.
+func (x *Explainer) findings(e *LogEntry) []Finding {
+	r := x.rule(e)
+	if r == nil {
+		f := findingOf(CodeUnrecognisedRejection, Certain)
+		return []Finding{*f.sawLine(e)}
+	}
+	f := findingOf(r.code, r.confidence)
+	if r.fault != FaultUnknown {
+		f.AtFault = r.fault
+	}
+	if r.note != "" {
+		f.add(r.note)
+	}
+	f.sawLine(e)
+	var others []Finding
+	if r.refine != nil {
+		others = r.refine(&f, &e.Entry)
+	}
+	x.context(&f, e)
+	out := append(make([]Finding, 0, 1+len(others)+len(r.also)), f)
+	out = append(out, others...)
+	for _, a := range r.also {
+		if e.rulesOut(a.code) || slices.ContainsFunc(out, func(f Finding) bool { return f.Code == a.code }) {
+			continue
+		}
+		g := findingOf(a.code, Possible)
+		g.Fix = append([]string{a.confirm}, g.Fix...)
+		out = append(out, g)
+	}
+	for i := range out[1:] {
+		out[i+1].sawLine(e)
+	}
+	return out
+}
+
+// rule finds the rule for the entry's text; nil when none fits.
+func (x *Explainer) rule(e *LogEntry) *textRule {
+	if e.Kind == etcdlog.KindUnrecognised || e.Error == "" {
+		return nil
+	}
+	k := textKey{e.Kind, e.Error}
+	if r, ok := x.known[k]; ok {
+		return r
+	}
+	rules := serverTexts[:]
+	if byClient&(1<<e.Kind) != 0 {
+		rules = clientTexts[:]
+	}
+	var found *textRule
+	for i := range rules {
+		if r := &rules[i]; r.kinds&(1<<e.Kind) != 0 && r.fits(e.Error) {
+			found = r
+			break
+		}
+	}
+	if len(x.known) < maxKnownTexts {
+		x.known[k] = found
+	}
+	return found
+}
+
+// context adds what the rest of the line says: the endpoint, whether the certificate had verified, whose address it is.
+func (x *Explainer) context(f *Finding, e *LogEntry) {
+	switch {
+	case f.Code == CodeGRPCToPeerPort && e.Endpoint == EndpointPeer:
+		f.Confidence = Certain
+	case f.Code == CodePlaintextToTLS && e.Kind == etcdlog.KindRejected && e.Endpoint == EndpointPeer:
+		f.add("on the peer port it may be another member whose URL for this one begins with http://")
+	case f.Code == CodeClientCertKeyUsage && e.Gateway && f.AtFault != FaultServer:
+		refineKeyUsage(f, &e.Entry)
+	}
+	if e.Names && e.Kind == etcdlog.KindRejected {
+		f.add("the line names the certificate's addresses, so its CA, dates and key usage were right")
+	}
+}
+
+// rulesOut reports whether the line excludes an alternative.
+func (e *LogEntry) rulesOut(c Code) bool {
+	return c == CodePlaintextToTLS && e.Kind == etcdlog.KindServerHandshake && e.Endpoint == EndpointPeer
+}
+
+// maxEvidenceText bounds the quoted part of a line, in bytes.
+const maxEvidenceText = 512
+
+// sawLine adds the line as evidence.
+func (f *Finding) sawLine(e *LogEntry) *Finding {
+	text := e.Error
+	if text == "" {
+		text = e.Text
+	}
+	who := ""
+	switch e.Kind {
+	case etcdlog.KindRejected, etcdlog.KindServerHandshake:
+		who = "server"
+	case etcdlog.KindClient, etcdlog.KindPeerDial:
+		who = "client"
+	}
+	f.Evidence = append(f.Evidence, Evidence{Text: "log: " + Quote(text[:min(len(text), maxEvidenceText)]), At: e.Time, From: who})
+	return f
+}
