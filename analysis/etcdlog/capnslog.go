@@ -21,7 +21,7 @@ func (l *line) capnslog() bool {
 	if at < 0 || !plainHead(l.b[:at]) {
 		return false
 	}
-	head, msg := l.b[:at], l.b[at:]
+	head, msg := l.b[:at], l.b[at:min(len(l.b), at+MaxText)]
 	e := l.e
 	if bytes.HasPrefix(msg, []byte("rejected connection from ")) {
 		if !l.capnslogRejected(msg) {
@@ -31,7 +31,7 @@ func (l *line) capnslog() bool {
 		return false
 	}
 	e.Format = FormatCapnslog
-	e.Message = text(msg)
+	e.Message = string(msg)
 	l.capnslogHead(head)
 	l.readError()
 	return true
@@ -127,7 +127,7 @@ func (q *quoted) text() (string, bool) {
 	return text(unescape(nil, raw)), !o.broken
 }
 
-// list takes ["a" "b"].
+// list takes ["a" "b"], the first maxNames of it.
 func (q *quoted) list() []string {
 	list := []string{}
 	if !q.skip("[") {
@@ -138,7 +138,9 @@ func (q *quoted) list() []string {
 		if !ok {
 			break
 		}
-		list = append(list, s)
+		if len(list) < maxNames {
+			list = append(list, s[:min(len(s), maxName)])
+		}
 		q.skip(" ")
 	}
 	q.skip("]")

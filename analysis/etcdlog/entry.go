@@ -123,9 +123,9 @@ type Entry struct {
 	HasTime     bool          // Time was found; it is the zero time otherwise
 	Precision   time.Duration // of Time: 1s, 1ms, 1µs or 1ns; 0 iff !HasTime
 	Zone        bool          // Time had a zone; otherwise it is a local time of an unknown zone, kept as if it were UTC
-	YearGuessed bool          // Time had no year: it is taken from Parser.Now or the entries before, 0 when there were none
+	YearGuessed bool          // Time had no year: it is taken from the entries before or from Parser.Now, and 0 when there was neither
 	FromWrapper bool          // Time is the wrapper's: when the line was received, a little after it was written
-	WrapperTime time.Time     // of the outermost wrapper that has one; the zero time otherwise
+	WrapperTime time.Time     // of the outermost wrapper that has one with a zone, else of the outermost that has one; the zero time otherwise
 
 	Level    string // as written: "warn", "W", "WARNING"; "" when the line has none
 	Caller   string // "embed/config_logging.go:169"; zap and klog only

@@ -126,20 +126,28 @@ func (o *object) nested() {
 	o.broken = true
 }
 
-// strings gives the strings of an array, unescaped.
+// Bounds on the names of a certificate, as they come out of a log: RFC 1035
+// has 253 characters for a name, and 64 names are more than any member has.
+const (
+	maxName  = 256
+	maxNames = 64
+)
+
+// strings gives the strings of an array, unescaped: the first maxNames.
 func (v value) strings() []string {
 	if v.kind != '[' {
 		return nil
 	}
 	list := []string{}
 	o := object{b: v.raw, i: 1}
-	for o.i < len(o.b) {
+	for o.i < len(o.b) && len(list) < maxNames {
 		if o.b[o.i] != '"' {
 			o.i++
 			continue
 		}
 		s, _ := o.string()
-		list = append(list, string(unescape(nil, s)))
+		s = unescape(nil, s[:min(len(s), 2*maxName)])
+		list = append(list, string(s[:min(len(s), maxName)]))
 	}
 	return list
 }

@@ -9,19 +9,18 @@ import (
 // scratch memory, the begin of a line that CRI has split, and the date that
 // lines without a year are completed by; it is not safe for concurrent use.
 type Parser struct {
-	// Now completes dates without a year (journalctl short, klog): the year is
-	// chosen so that the line is not after Now. Optional: without it the last
-	// time with a year that was seen in an entry takes its place.
+	// Now completes dates without a year (journalctl short, klog) while no entry
+	// has had one: the year is chosen so that the line is not after Now.
+	// Optional: without it such lines have the year 0.
 	Now time.Time
 
-	seen    time.Time        // last time with a year
+	seen    time.Time        // last time of an entry that had a year
 	scratch [MaxDepth][]byte // unescaped content, one per level of wrapping
 	text    []byte           // scratch of unescaped values
 	partial partial
 }
 
-// year is how far a line may be after the time that its year is taken from:
-// clocks differ and zones are unknown.
+// yearSlack is how far a line may be after Now: clocks differ and zones are unknown.
 const yearSlack = 48 * time.Hour
 
 // line is one line on its way from bytes to an entry.
@@ -59,12 +58,14 @@ func (p *Parser) Line(b []byte, e *Entry) bool {
 // parse finds the format of what the wrappers held.
 func (l *line) parse() bool {
 	l.b = bytes.TrimSpace(l.b)
+	before := *l.e
 	for _, form := range [...]func(*line) bool{
 		(*line).zapJSON, (*line).zapConsole, (*line).capnslog, (*line).grpc, (*line).klog, (*line).clientText,
 	} {
 		if form(l) {
 			return true
 		}
+		*l.e, l.own = before, stamp{} // nothing of a form that did not match
 	}
 	return l.unrecognised()
 }
@@ -75,10 +76,9 @@ func (l *line) unrecognised() bool {
 	if !contains(l.b, "rejected connection") && !contains(l.b, "ServerHandshake(") && !contains(l.b, "security handshake from") {
 		return false
 	}
-	e := l.e
-	wrappers := e.Wrappers
-	*e = Entry{Kind: KindUnrecognised, Wrappers: wrappers}
-	e.Message = text(l.b)
+	l.e.Kind = KindUnrecognised
+	l.e.Message = text(l.b)
+	l.plainHeadTime()
 	return true
 }
 
@@ -86,46 +86,47 @@ func (l *line) unrecognised() bool {
 func (l *line) setTime() {
 	e := l.e
 	best, other := l.own, l.wrapped
+	for _, t := range [...]stamp{best, other} {
+		if t.ok() && !t.noYear {
+			l.p.seen = t.at
+			break
+		}
+	}
 	if !best.ok() || other.ok() && other.zone && !best.zone {
-		best, other = l.wrapped, l.own
+		best = l.wrapped
 		e.FromWrapper = best.ok()
+	}
+	if best.ok() {
+		e.HasTime, e.Precision, e.Zone = true, best.precision, best.zone
+		e.Time, e.YearGuessed = l.p.withYear(best)
 	}
 	if l.wrapped.ok() {
 		e.WrapperTime, _ = l.p.withYear(l.wrapped)
 	}
-	if !best.ok() {
-		return
-	}
-	e.HasTime, e.Precision, e.Zone = true, best.precision, best.zone
-	e.Time, e.YearGuessed = l.p.withYear(best)
-	if !best.noYear {
-		l.p.seen = best.at
-	}
 }
 
-// withYear completes a time that has no year: the latest one that is not after
-// Now, or after the last time seen.
+// withYear completes a time that has no year: with the year that brings it
+// closest to the last time seen, else with the latest that is not after Now.
 func (p *Parser) withYear(s stamp) (at time.Time, guessed bool) {
 	if !s.noYear {
 		return s.at, false
 	}
-	from := p.Now
-	if from.IsZero() {
-		from = p.seen
-	}
-	if from.IsZero() {
+	if p.seen.IsZero() && p.Now.IsZero() {
 		return s.at, true
 	}
-	at = s.at.AddDate(from.UTC().Year(), 0, 0)
-	switch {
-	case !p.Now.IsZero() && at.After(from.Add(yearSlack)):
-		at = s.at.AddDate(from.UTC().Year()-1, 0, 0)
-	case p.Now.IsZero() && at.Before(from.AddDate(0, -6, 0)): // a log goes on past New Year
-		at = s.at.AddDate(from.UTC().Year()+1, 0, 0)
-	case p.Now.IsZero() && at.After(from.AddDate(0, 6, 0)):
-		at = s.at.AddDate(from.UTC().Year()-1, 0, 0)
+	latest := p.seen.AddDate(0, 6, 0)
+	if p.seen.IsZero() {
+		latest = p.Now.Add(yearSlack)
+	}
+	at = inYear(s.at, latest.UTC().Year())
+	if at.After(latest) {
+		at = inYear(s.at, latest.UTC().Year()-1)
 	}
 	return at, true
+}
+
+func inYear(t time.Time, year int) time.Time {
+	return time.Date(year, t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
 }
 
 // maxField bounds one text of an Entry, as MaxText bounds the line.

@@ -14,6 +14,9 @@ const (
 	// chain of quoted x509 errors, has under 2 KiB.
 	MaxText = 4 << 10
 
+	// maxIdle is how many Reads in a row may give nothing (as in bufio).
+	maxIdle = 100
+
 	readSize = 256 << 10 // of one Read: large enough for the system call not to matter
 )
 
@@ -96,14 +99,20 @@ func (r *Reader) Read(src io.Reader, each func(e *Entry)) error {
 	if r.block == nil {
 		r.block = make([]byte, readSize)
 	}
-	for {
+	for idle := 0; ; {
 		n, err := src.Read(r.block)
 		r.Write(r.block[:n], each)
+		if idle++; n > 0 {
+			idle = 0
+		}
 		if err == io.EOF {
 			return nil
 		}
 		if err != nil {
 			return err
+		}
+		if idle == maxIdle {
+			return io.ErrNoProgress
 		}
 	}
 }

@@ -15,7 +15,7 @@ func (l *line) unwrap() {
 	}
 }
 
-// unwrapOne takes one wrapper off, and its time if the wrappers outside had none.
+// unwrapOne takes one wrapper off.
 func (l *line) unwrapOne() Wrapper {
 	if len(l.b) < 2 {
 		return WrapperNone
@@ -40,9 +40,10 @@ func (l *line) unwrapOne() Wrapper {
 	return WrapperNone
 }
 
-// took notes the time of a wrapper and goes on with its content.
+// took notes the time of a wrapper, if it says more than those outside, and
+// goes on with its content.
 func (l *line) took(w Wrapper, t stamp, content []byte) Wrapper {
-	if !l.wrapped.ok() {
+	if t.ok() && (!l.wrapped.ok() || t.zone && !l.wrapped.zone) {
 		l.wrapped = t
 	}
 	l.b = content
