@@ -23,11 +23,17 @@ func (l *line) capnslog() bool {
 	}
 	head, msg := l.b[:at], l.b[at:min(len(l.b), at+MaxText)]
 	e := l.e
-	if bytes.HasPrefix(msg, []byte("rejected connection from ")) {
+	switch {
+	case bytes.HasPrefix(msg, []byte("rejected connection from ")):
 		if !l.capnslogRejected(msg) {
 			return false
 		}
-	} else if !l.capnslogPeer(msg) {
+	case bytes.HasPrefix(msg, []byte(startCapnslog)):
+		if !l.p.Starts {
+			return false
+		}
+		e.Kind, e.Versions = KindStart, string(bytes.TrimSpace(msg[len(startCapnslog):]))
+	case !l.capnslogPeer(msg):
 		return false
 	}
 	e.Format = FormatCapnslog
@@ -44,7 +50,11 @@ var capnslogMessages = [...]string{
 	"failed to ",
 	"could not get cluster response from ",
 	"cannot get the version of member ",
+	startCapnslog,
 }
+
+// startCapnslog is of etcdmain/etcd.go, up to 3.4.
+const startCapnslog = "etcd Version: "
 
 // maxHead bounds what stands before a message: a time, a level, a package, and
 // a file with its line at debug level.

@@ -33,11 +33,12 @@ const (
 	KindPeerDial                    // a member could not reach another: prober, stream, pipeline, peer URL
 	KindClient                      // text of a client: etcdctl, kube-apiserver, grpcurl, curl, openssl
 	KindUnrecognised                // looks like a rejection and matches no known form: Text has it
+	KindStart                       // an etcd process started; only if Parser.Starts asks for it
 )
 
 // String gives the kind in kebab-case.
 func (k Kind) String() string {
-	return name(int(k), "none", "rejected", "server-handshake", "peer-dial", "client", "unrecognised")
+	return name(int(k), "none", "rejected", "server-handshake", "peer-dial", "client", "unrecognised", "start")
 }
 
 // Format is the form of the line itself, inside all wrappings.
@@ -62,7 +63,8 @@ func (f Format) String() string {
 // Endpoint is the listener of etcd that a line speaks of.
 type Endpoint uint8
 
-// The endpoints. Only etcd 3.5.15 and later name it in the line.
+// The endpoints. A listener names its own from etcd 3.5.15 on; members dial
+// each other on EndpointPeer.
 const (
 	EndpointUnknown Endpoint = iota
 	EndpointClient
@@ -143,6 +145,12 @@ type Entry struct {
 	Names       bool           // the fields of IP addresses and DNS names were there, even if empty: the client's certificate had verified
 	IPAddresses []string       // SANs of the client's certificate; valid iff Names
 	DNSNames    []string       // SANs of the client's certificate; valid iff Names
+
+	// What a process says of itself when it starts; KindStart only. Versions is
+	// then the one version it has. capnslog's line has no URLs.
+	Member       string   // --name
+	ListenClient []string // --listen-client-urls
+	ListenPeer   []string // --listen-peer-urls
 
 	Broken bool // the line was cut or is not well-formed: fields may be missing
 }

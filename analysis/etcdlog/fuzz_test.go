@@ -29,21 +29,30 @@ func FuzzLine(f *testing.F) {
 
 // FuzzScanner reads arbitrary bytes whole and in pieces: the same lines and entries.
 func FuzzScanner(f *testing.F) {
-	f.Add(mixed(f), 7)
+	_, cases, _ := goldenLines(f)
+	for i := 1; i < len(cases); i++ {
+		f.Add([]byte(cases[i-1].line+"\n"+cases[i].line), 7)
+	}
 	f.Add([]byte("a\n\n\r\nrejected connection"), 1)
 	f.Fuzz(func(t *testing.T, b []byte, n int) {
 		if n <= 0 {
 			return
 		}
-		_, want := readAll(t, b)
+		entries, want := readAll(t, b)
 		var r Reader
-		none := func(e *Entry) { checkBounds(t, e) }
+		next := 0
+		each := func(e *Entry) {
+			if checkBounds(t, e); next >= len(entries) || e.Line != entries[next].Line || e.Error != entries[next].Error {
+				t.Errorf("entry %d is %+v", next, *e)
+			}
+			next++
+		}
 		for i := 0; i < len(b); {
 			end := i + min(n, len(b)-i)
-			r.Write(b[i:end], none)
+			r.Write(b[i:end], each)
 			i = end
 		}
-		r.End(none)
+		r.End(each)
 		if r.Stats != want {
 			t.Errorf("pieces of %d: %+v, want %+v", n, r.Stats, want)
 		}

@@ -14,6 +14,10 @@ type Parser struct {
 	// Optional: without it such lines have the year 0.
 	Now time.Time
 
+	// Starts asks for entries of KindStart too: they report no failure, they
+	// tell the exact version, the listeners, and one process from the next.
+	Starts bool
+
 	seen    time.Time        // last time of an entry that had a year
 	scratch [MaxDepth][]byte // unescaped content, one per level of wrapping
 	text    []byte           // scratch of unescaped values

@@ -2,6 +2,7 @@ package etcdlog
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -150,6 +151,32 @@ func TestYear(t *testing.T) {
 		}
 		if e.Time.Year() != tt.want || !e.YearGuessed || e.Zone {
 			t.Errorf("%s: %v guessed %v zone %v, want year %d", tt.name, e.Time, e.YearGuessed, e.Zone, tt.want)
+		}
+	}
+}
+
+// TestStarts asks for the lines with which a process starts, and does not.
+func TestStarts(t *testing.T) {
+	tests := []struct {
+		line, version, member string
+		client, peer          []string
+	}{
+		{`{"level":"info","ts":"2026-11-23T08:02:28.262687Z","caller":"embed/etcd.go:321","msg":"starting an etcd server","etcd-version":"3.7.3","name":"cp-1","listen-peer-urls":["https://127.0.0.1:31001"],"listen-client-urls":["http://127.0.0.1:31000","https://10.0.0.7:2379"]}`,
+			"3.7.3", "cp-1", []string{"http://127.0.0.1:31000", "https://10.0.0.7:2379"}, []string{"https://127.0.0.1:31001"}},
+		{`2026-11-23 07:38:18.155012 I | etcdmain: etcd Version: 3.3.27`, "3.3.27", "", nil, nil},
+		{`Nov 23 07:38:18 cp-1 etcd[1]: etcd Version: 3.4.3`, "3.4.3", "", nil, nil},
+	}
+	for _, tt := range tests {
+		p := Parser{Starts: true}
+		var e Entry
+		if !p.Line([]byte(tt.line), &e) || e.Kind != KindStart || !e.HasTime {
+			t.Errorf("%s: %+v", tt.line, e)
+		}
+		if e.Versions != tt.version || e.Member != tt.member || !slices.Equal(e.ListenClient, tt.client) || !slices.Equal(e.ListenPeer, tt.peer) {
+			t.Errorf("%s: %+v", tt.line, e)
+		}
+		if p.Starts = false; p.Line([]byte(tt.line), &e) {
+			t.Errorf("%s: not asked for: %+v", tt.line, e)
 		}
 	}
 }

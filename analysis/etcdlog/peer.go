@@ -20,14 +20,14 @@ func (l *line) zapPeer(f *zapFields) bool {
 		if !l.streamError([]byte(err)) {
 			return false
 		}
-		e.Kind, e.Versions = KindPeerDial, versionsPeerZap
+		e.Versions = versionsPeerZap
 		e.Peer = l.string(f.peer)
 		l.dialled()
 		return true
 	default:
 		return false
 	}
-	e.Kind, e.Versions = KindPeerDial, versionsPeerZap
+	e.Versions = versionsPeerZap
 	e.Error = l.string(f.err)
 	e.Peer = l.string(f.peer)
 	if e.Peer == "" {
@@ -73,7 +73,6 @@ func (l *line) capnslogPeer(msg []byte) bool {
 	default:
 		return false
 	}
-	e.Kind = KindPeerDial
 	l.dialled()
 	return true
 }
@@ -102,15 +101,16 @@ func (l *line) streamError(msg []byte) bool {
 		return false
 	}
 	e := l.e
-	e.Kind, e.Peer, e.Prober = KindPeerDial, id, source
+	e.Peer, e.Prober = id, source
 	e.Error = strings.TrimSuffix(err, ")")
 	return true
 }
 
-// dialled takes the address of the other member out of the error: the URL of
+// dialled makes e the report of a member that dialled another, and takes the address of the other member out of the error: the URL of
 // `Get "https://10.0.0.8:2380/version": …` and `dial tcp 10.0.0.8:2380: …`.
 func (l *line) dialled() {
 	e := l.e
+	e.Kind, e.Endpoint = KindPeerDial, EndpointPeer
 	for _, s := range [...]string{e.PeerURL, e.Error} {
 		if e.Remote.IsValid() {
 			break

@@ -32,7 +32,9 @@ var needles = [...]string{
 	"record does not look like a TLS",
 	"HTTP response to HTTPS client",
 	"client: etcd cluster is unavailable", // etcdctl of the v2 API
-	`"MESSAGE":[`,                         // journalctl -o json: the text as an array of bytes
+	startMessage,
+	"etcd Version: ",
+	`"MESSAGE":[`, // journalctl -o json: the text as an array of bytes
 	`"MESSAGE" : [`,
 }
 

@@ -169,12 +169,22 @@ func (s *scan) finish(whole []byte, year, month, day int) (stamp, []byte) {
 	return stamp{at: at, precision: precision, zone: zone}, s.b
 }
 
-// epoch reads seconds since 1970 with a fraction, as zap's epoch encoders write.
+// Bounds on times since 1970: seconds up to the year 4147, milliseconds likewise.
+const (
+	maxEpoch       = 1 << 36
+	maxEpochMillis = maxEpoch * 1000
+)
+
+// epoch reads seconds since 1970 with a fraction, as zap's epoch encoders
+// write, or milliseconds, which are told by their size.
 func epoch(b []byte) stamp {
 	whole, fraction, _ := strings.Cut(string(b[:min(len(b), 32)]), ".")
 	sec, err := strconv.ParseInt(whole, 10, 64)
-	if err != nil || sec < 0 || sec > 1<<36 {
+	if err != nil || sec < 0 || sec > maxEpochMillis {
 		return stamp{}
+	}
+	if sec > maxEpoch { // Kubernetes' JSON format counts milliseconds
+		return stamp{at: time.UnixMilli(sec).UTC(), precision: time.Millisecond, zone: true}
 	}
 	fraction = (fraction + "000000000")[:9]
 	ns, err := strconv.ParseUint(fraction, 10, 32)

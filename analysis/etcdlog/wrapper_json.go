@@ -8,7 +8,7 @@ func (l *line) unwrapJSON() Wrapper {
 	var content value
 	var t stamp
 	w := WrapperNone
-	stream := false
+	stream, severity := false, false
 	o := newObject(l.b)
 	for key, v, ok := o.next(); ok; key, v, ok = o.next() {
 		switch string(key) {
@@ -16,10 +16,16 @@ func (l *line) unwrapJSON() Wrapper {
 			content, w = v, WrapperGardener
 		case "MESSAGE":
 			content, w = v, WrapperJournalJSON
-		case "msg", "message":
-			if w == WrapperNone && v.kind == '"' && bytes.HasPrefix(v.raw, []byte(`{\"`)) { // a line inside a line of JSON
+		case "msg": // a line of JSON inside another logger's message
+			if w == WrapperNone && v.kind == '"' && bytes.HasPrefix(v.raw, []byte(`{\"`)) {
 				content, w = v, WrapperGardener
 			}
+		case "message": // what log shippers name "log" otherwise
+			if w == WrapperNone && v.kind == '"' {
+				content, w = v, WrapperGardener
+			}
+		case "severity": // with "message": gRPC's own JSON (GRPC_GO_LOG_FORMATTER), no wrapper
+			severity = true
 		case "stream":
 			stream = true
 		case "time", "@timestamp", "timestamp", "ts":
@@ -33,7 +39,7 @@ func (l *line) unwrapJSON() Wrapper {
 			}
 		}
 	}
-	if w == WrapperNone {
+	if w == WrapperNone || severity && w == WrapperGardener {
 		return WrapperNone
 	}
 	b, ok := l.content(content)

@@ -10,7 +10,8 @@ import (
 type zapFields struct {
 	msg, err, remote, target, endpoint, peer, address, prober value
 	ips, names                                                value
-	hasIPs, hasNames, prelude                                 bool // prelude: level, ts or caller was there
+	version, name, listenClient, listenPeer                   value
+	hasIPs, hasNames                                          bool
 }
 
 // zapJSON parses zap's JSON. Text before the object is passed over: prefixes of
@@ -39,16 +40,15 @@ func (l *line) zapJSON() bool {
 func (l *line) zapField(f *zapFields, key []byte, v value) {
 	switch string(key) {
 	case "level", "L", "severity":
-		l.e.Level, f.prelude = l.string(v), true
+		l.e.Level = l.string(v)
 	case "ts", "T", "time":
-		f.prelude = true
 		if v.kind == '0' {
 			l.own = epoch(v.raw)
 		} else {
 			l.own, _ = dateTime(v.raw)
 		}
 	case "caller", "C":
-		l.e.Caller, f.prelude = l.string(v), true
+		l.e.Caller = l.string(v)
 	case "msg", "M", "message":
 		f.msg = v
 	case "error":
@@ -71,6 +71,22 @@ func (l *line) zapField(f *zapFields, key []byte, v value) {
 		f.address = v
 	case "round-tripper-name":
 		f.prober = v
+	default:
+		f.startField(key, v)
+	}
+}
+
+// startField notes the members of the line of a start.
+func (f *zapFields) startField(key []byte, v value) {
+	switch string(key) {
+	case "etcd-version":
+		f.version = v
+	case "name":
+		f.name = v
+	case "listen-client-urls":
+		f.listenClient = v
+	case "listen-peer-urls":
+		f.listenPeer = v
 	}
 }
 
@@ -86,6 +102,9 @@ func (l *line) string(v value) string {
 	return text(l.p.text)
 }
 
+// startMessage is of embed/etcd.go, since zap came in 3.4.
+const startMessage = "starting an etcd server"
+
 // zapEntry judges by the message which kind of entry the fields make.
 func (l *line) zapEntry(f *zapFields) bool {
 	e := l.e
@@ -93,6 +112,10 @@ func (l *line) zapEntry(f *zapFields) bool {
 	case e.Message == "rejected connection" || bytes.HasPrefix([]byte(e.Message), []byte("rejected connection on ")):
 		l.zapRejected(f)
 		return true
+	case e.Message == startMessage:
+		e.Kind, e.Versions, e.Member = KindStart, l.string(f.version), l.string(f.name)
+		e.ListenClient, e.ListenPeer = f.listenClient.strings(), f.listenPeer.strings()
+		return l.p.Starts
 	case l.zapPeer(f):
 		return true
 	case l.grpcServer([]byte(e.Message)):
