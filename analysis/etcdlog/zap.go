@@ -3,6 +3,7 @@ package etcdlog
 import (
 	"bytes"
 	"net/netip"
+	"strings"
 )
 
 // zapFields are the members of a zap line that an entry may need, raw. The
@@ -109,7 +110,7 @@ const startMessage = "starting an etcd server"
 func (l *line) zapEntry(f *zapFields) bool {
 	e := l.e
 	switch {
-	case e.Message == "rejected connection" || bytes.HasPrefix([]byte(e.Message), []byte("rejected connection on ")):
+	case e.Message == "rejected connection" || strings.HasPrefix(e.Message, "rejected connection on "):
 		l.zapRejected(f)
 		return true
 	case e.Message == startMessage:
@@ -119,8 +120,6 @@ func (l *line) zapEntry(f *zapFields) bool {
 	case l.zapPeer(f):
 		return true
 	case l.grpcServer([]byte(e.Message)):
-		// The logger's own name for the level stands in the message only for text logs.
-		e.Versions = ""
 		return true
 	}
 	e.Error = l.string(f.err)
