@@ -25,6 +25,7 @@ var rules = []rule{
 	{"analysis", []string{module + "capture", module + "proxy", module + "cmd/", module + "analysis/report"}, "imports run one way: cmd > capture, proxy > analysis"},
 	{"analysis", []string{"github.com/", "go.uber.org/", "os", "os/", "net", "net/http", "context", "io", "sync"}, "the core does no I/O, has no goroutine and no lock: net/netip is all it knows of the network"},
 	{"analysis/tlswire", []string{module, "github.com/", "go.uber.org/", "os", "net", "context", "io", "sync", "time"}, "tlswire turns bytes into messages and knows nothing else"},
+	{"analysis/etcdlog", []string{module, "github.com/", "go.uber.org/", "golang.org/", "os", "net", "context", "sync"}, "etcdlog turns lines into entries and knows nothing else"},
 	{"analysis/report", []string{module + "capture", module + "proxy", module + "cmd/", "github.com/", "go.uber.org/", "net", "context"}, "renderers see the analysis only"},
 }
 
