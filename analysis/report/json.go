@@ -14,7 +14,8 @@ type JSON struct {
 	err    error
 	certs  certTexts
 	hellos helloTexts
-	beyond int64 // certificates that were not kept
+	beyond int64  // certificates that were not kept
+	join   []byte // the summary's object on the log; empty when there is no log
 }
 
 // NewJSON makes a Report that writes to w.
@@ -37,7 +38,9 @@ func (j *JSON) Connection(c *analysis.Connection) error {
 		b = j.appendTLS(b, c.TLS)
 	}
 	b = appendFindings(append(b, `,"findings":`...), c.Findings)
-	j.buf = append(b, `,"log":[]}`+"\n"...)
+	b = appendLog(append(b, `,"log":`...), c.Log)
+	b = appendBool(append(b, `,"log_by_time":`...), c.ByTime)
+	j.buf = append(appendString(append(b, `,"no_log":`...), c.NoLog), '}', '\n')
 	return j.written()
 }
 
@@ -61,7 +64,7 @@ func (j *JSON) Summary(s *analysis.Summary) error {
 	if j.err != nil {
 		return j.err
 	}
-	j.buf = append(appendSummary(j.buf, s, j.beyond), '\n')
+	j.buf = append(appendSummary(j.buf, s, j.beyond, j.join), '\n')
 	return j.Flush()
 }
 

@@ -57,7 +57,14 @@ func documentedPaths(t *testing.T) (paths map[string]bool) {
 var certificatePaths = regexp.MustCompile(`^(connection\.tls\.(server|client)_certificates\.chain\[\]|certificate)\.`)
 
 // countPaths are documented once, as COUNT.
-var countPaths = regexp.MustCompile(`^summary\.input\.[a-z_]+\[\]`)
+var countPaths = regexp.MustCompile(`^(summary\.(input\.[a-z_]+|log\.not_joined)|log_summary\.other)\[\]`)
+
+// entryPaths are documented once, as ENTRY, and so are findings.
+var (
+	entryPaths   = regexp.MustCompile(`^(connection\.log\[\]|log_entry)\.`)
+	findingPaths = regexp.MustCompile(`^log_entry\.findings\[\]`)
+	entryOwn     = regexp.MustCompile(`^log_entry\.(type|schema|findings|connection|not_joined)(\[|$)`)
+)
 
 func TestJSONHasTheDocumentedFields(t *testing.T) {
 	documented := documentedPaths(t)
@@ -72,13 +79,18 @@ func TestJSONHasTheDocumentedFields(t *testing.T) {
 	certs := []*analysis.Certificate{sampleCertificate(t, "some name"), brokenCertificate()}
 	c := fullConnection(certs, "text")
 	backoff := analysis.Finding{Code: analysis.CodeGRPCBackoff}
+	c.Log, c.ByTime = []*analysis.LogEntry{fullEntry("text")}, true
 	writeAll(t, &out, []*analysis.Connection{c, plaintextConnection(30, 1), plaintextConnection(40, 2, backoff)})
+	writeLog(t, NewJSON(&out), seedEntries())
 	for line := range bytes.Lines(out.Bytes()) {
 		var v map[string]any
 		if err := json.Unmarshal(line, &v); err != nil {
 			t.Fatalf("%v in %s", err, line)
 		}
 		kind, _ := v["type"].(string)
+		if v["passed_over"] != nil { // the summary of explain
+			kind = "log_summary"
+		}
 		for p := range documented { // fields of a line are never left out
 			if name, ok := strings.CutPrefix(p, kind+"."); ok && !strings.ContainsAny(name, ".[*") && v[name] == nil && !strings.Contains(string(line), `"`+name+`":null`) {
 				t.Errorf("a line of type %s without %s: %s", kind, name, line)
@@ -88,6 +100,10 @@ func TestJSONHasTheDocumentedFields(t *testing.T) {
 		jsonPaths(v, kind, paths)
 		for p := range paths {
 			p = countPaths.ReplaceAllString(p, "summary.input.COUNT[]")
+			p = findingPaths.ReplaceAllString(p, "connection.findings[]")
+			if !entryOwn.MatchString(p) {
+				p = entryPaths.ReplaceAllString(p, "ENTRY.")
+			}
 			rest := certificatePaths.ReplaceAllString(p, "")
 			if first := strings.SplitN(strings.SplitN(rest, "[", 2)[0], ".", 2)[0]; rest != p && !(kind == "certificate" && ownFields[first]) {
 				p = "CERT." + rest
@@ -119,7 +135,7 @@ func writeAll(t testing.TB, w io.Writer, conns []*analysis.Connection) {
 			t.Fatal(err)
 		}
 	}
-	if err := errors.Join(j.Certificates(certs), j.Summary(fullSummary(conns...))); err != nil {
+	if err := errors.Join(j.Certificates(certs), j.LogEntries(joinedEntries(conns[0].Stream[analysis.FromClient].Request), fullJoin()), j.Summary(fullSummary(conns...))); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -244,8 +260,8 @@ func FuzzJSON(f *testing.F) {
 		c := fullConnection([]*analysis.Certificate{{Subject: s, Err: errors.New(s)}}, s)
 		var out bytes.Buffer
 		writeAll(t, &out, []*analysis.Connection{c})
-		if n := bytes.Count(out.Bytes(), []byte("\n")); n != 3 {
-			t.Fatalf("%d lines, want 3", n)
+		if n := bytes.Count(out.Bytes(), []byte("\n")); n != 3+len(joinedEntries(s)) {
+			t.Fatalf("%d lines, want %d", n, 3+len(joinedEntries(s)))
 		}
 		if !utf8.Valid(out.Bytes()) {
 			t.Fatalf("not UTF-8: %q", out.Bytes())

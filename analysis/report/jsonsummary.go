@@ -9,8 +9,9 @@ import (
 // maxGroupsShown bounds the groups in the summary's line: the worst ones say it all, and readers of lines have buffers.
 const maxGroupsShown = 256
 
-// appendSummary appends the line of type "summary", without the end of the line. beyond counts what the certificates had no room for.
-func appendSummary(b []byte, s *analysis.Summary, beyond int64) []byte {
+// appendSummary appends the line of type "summary", without the end of the line. beyond counts what the certificates had no room for,
+// log is the object on the log that was joined, if there was one.
+func appendSummary(b []byte, s *analysis.Summary, beyond int64, log []byte) []byte {
 	b = appendInt(append(b, `{"type":"summary","schema":1,"connections":`...), s.Connections)
 	b = appendInt(append(b, `,"failed":`...), s.Failed)
 	b = appendInt(append(b, `,"warned":`...), s.Warned)
@@ -32,6 +33,11 @@ func appendSummary(b []byte, s *analysis.Summary, beyond int64) []byte {
 	}
 	b = appendGroups(append(b, `],"groups":`...), s)
 	b = appendInt(append(b, `,"other_certificates":`...), beyond)
+	b = append(b, `,"log":`...)
+	if len(log) == 0 {
+		log = []byte("null")
+	}
+	b = append(b, log...)
 	return append(appendInput(append(b, `,"input":`...), &s.Input), '}')
 }
 
@@ -81,15 +87,8 @@ func appendGroups(b []byte, s *analysis.Summary) []byte {
 		b = appendInt(append(b, `,"connections":`...), g.Count)
 		b = appendTime(append(b, `,"first":`...), g.First)
 		b = appendTime(append(b, `,"last":`...), g.Last)
-		b = append(b, `,"gaps":[`...)
 		gaps = g.Gaps(gaps[:0])
-		for j, gap := range gaps {
-			if j > 0 {
-				b = append(b, ',')
-			}
-			b = appendSeconds(b, gap)
-		}
-		b = append(b, `],"series":`...)
+		b = append(appendGaps(append(b, `,"gaps":`...), gaps), `,"series":`...)
 		if g.Series == nil {
 			b = append(b, "null}"...)
 		} else {
@@ -97,6 +96,18 @@ func appendGroups(b []byte, s *analysis.Summary) []byte {
 		}
 	}
 	return appendInt(append(b, `],"other_groups":`...), others)
+}
+
+// appendGaps appends times between attempts in seconds.
+func appendGaps(b []byte, gaps []time.Duration) []byte {
+	b = append(b, '[')
+	for i, gap := range gaps {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendSeconds(b, gap)
+	}
+	return append(b, ']')
 }
 
 func appendInput(b []byte, in *analysis.Input) []byte {

@@ -14,9 +14,27 @@ type Report interface {
 	Connection(c *analysis.Connection) error
 	// Certificates shows the certificates that were collected, before the summary.
 	Certificates(c *Certificates) error
+	// LogEntries shows what became of the entries of a log that was joined, before the summary. Without a log it is not called.
+	LogEntries(entries []*analysis.LogEntry, s analysis.JoinStats) error
 	// Summary ends the report and flushes it.
 	Summary(s *analysis.Summary) error
 	// Flush writes what is in the buffer, as is wanted from time to time when capturing live.
+	Flush() error
+}
+
+// LogReport shows what logs alone say. JSON and Text are its implementations; what holds for a Report holds for it, but that it keeps
+// the groups it is given, which are the summary's.
+type LogReport interface {
+	// LogEntry shows one line about a failed connection. Every entry has to be given, in order: text for people shows them one by one
+	// only if it is asked to, but its summary says what it saw.
+	LogEntry(e *analysis.LogEntry) error
+	// LogGroup shows a cause and client as soon as it appears, where a log is followed.
+	LogGroup(g *analysis.LogGroup) error
+	// LogRepeats says how far a group that was shown has grown.
+	LogRepeats(g *analysis.LogGroup) error
+	// LogSummary ends the report and flushes it.
+	LogSummary(s *analysis.LogSummary) error
+	// Flush writes what is in the buffer.
 	Flush() error
 }
 

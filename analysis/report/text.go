@@ -31,6 +31,8 @@ type Text struct {
 	pairWidth int       // columns of the longest "client > server" so far
 	pair      []byte    // the one being written
 	repeats   map[repeatKey]*repeat
+	log       logTally
+	explained map[analysis.Code]*analysis.LogGroup // of logs: the group that was shown in full
 }
 
 // NewText makes a Report that writes to w.
@@ -51,6 +53,7 @@ func (t *Text) Connection(c *analysis.Connection) error {
 	worst := c.Worst()
 	if worst == nil {
 		t.headLine(c, healthy(c), "")
+		t.logLines(c)
 		return t.written()
 	}
 	again, before := t.repeat(c)
@@ -63,6 +66,7 @@ func (t *Text) Connection(c *analysis.Connection) error {
 	t.headLine(c, printable(worst.Title), string(worst.Code))
 	t.findings(c, worst)
 	t.series(c, again, before)
+	t.logLines(c)
 	return t.written()
 }
 

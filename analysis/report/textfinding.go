@@ -110,6 +110,14 @@ func (t *Text) sameAs(c *analysis.Connection, before repeat) {
 	if gap := c.Start.Sub(before.last); gap >= 0 {
 		text += ", +" + interval(gap)
 	}
+	for i, e := range c.Log[:min(len(c.Log), maxLinesShown)] {
+		if i == 0 {
+			text += "; log: "
+		} else {
+			text += ", "
+		}
+		text += placeOf(e.File, e.Line)
+	}
 	t.paragraph(text+")", indent, indent, dim)
 }
 

@@ -1,0 +1,161 @@
+package report
+
+import (
+	"github.com/etcdtap/etcdtap/analysis"
+)
+
+// logTally is what the entries of a log have in common: how good their times are, and what was not understood.
+type logTally struct {
+	zoned, unzoned, guessed int64 // entries whose time has a zone; has none; has no year
+	unrecognised            []analysis.LogPlace
+}
+
+// maxUnrecognisedShown is how many lines that match nothing known are shown with their text; all are in the JSON.
+const maxUnrecognisedShown = 5
+
+// LogEntry notes an entry, and shows it in a line where everything is wanted.
+func (t *Text) LogEntry(e *analysis.LogEntry) error {
+	if t.err != nil {
+		return t.err
+	}
+	t.log.add(e)
+	if !t.options.All {
+		return nil
+	}
+	if e.HasTime {
+		t.date(e.Time)
+	}
+	t.entryLine(e, "")
+	return t.written()
+}
+
+func (l *logTally) add(e *analysis.LogEntry) {
+	switch {
+	case !e.HasTime:
+	case e.Zone:
+		l.zoned++
+	default:
+		l.unzoned++
+	}
+	if e.YearGuessed {
+		l.guessed++
+	}
+	if e.Findings[0].Code == analysis.CodeUnrecognisedRejection && len(l.unrecognised) < maxUnrecognisedShown {
+		text := e.Error
+		if text == "" {
+			text = e.Text
+		}
+		l.unrecognised = append(l.unrecognised, analysis.LogPlace{File: e.File, Line: e.Line, Text: text})
+	}
+}
+
+// entryLine writes one entry in one line, which is never wrapped so that it can be searched for.
+func (t *Text) entryLine(e *analysis.LogEntry, before string) {
+	t.buf = append(t.buf, before...)
+	if e.HasTime {
+		t.put(string(appendClock(nil, e.Time)), dim)
+		t.buf = append(t.buf, ' ', ' ')
+	}
+	t.buf = append(append(t.buf, placeOf(e.File, e.Line)...), ' ', ' ')
+	t.buf = append(append(t.buf, entryPair(e)...), ' ', ' ')
+	f := &e.Findings[0]
+	t.put(string(f.Code), severityStyle(f.Severity))
+	t.buf = append(append(t.buf, ' ', ' '), entryText(e)...)
+	t.buf = append(t.buf, '\n')
+}
+
+// LogSummary shows what the logs say, the worst first, and flushes: a block for each cause, with all who have it.
+func (t *Text) LogSummary(s *analysis.LogSummary) error {
+	if t.err != nil {
+		return t.err
+	}
+	if len(t.buf) > 0 || !t.day.IsZero() {
+		t.buf = append(t.buf, '\n')
+	}
+	groups := s.Groups()
+	t.logHead(s)
+	for _, c := range byCode(groups) {
+		t.buf = append(t.buf, '\n')
+		t.cause(c)
+	}
+	t.logInput(s)
+	if len(groups) > 0 {
+		t.buf = append(t.buf, '\n')
+		t.paragraph("More about any of these, with causes and remedies: etcdtap explain "+string(groups[0].Code), "", "", dim)
+	}
+	return t.Flush()
+}
+
+// logHead is the one sentence for those who read no further.
+func (t *Text) logHead(s *analysis.LogSummary) {
+	text := "# "
+	if t.options.Source != "" {
+		text += analysis.Quote(t.options.Source) + ": "
+	}
+	if s.Entries == 0 {
+		t.paragraph(text+"no line about a failed connection in "+plural(s.Input.Lines, "line")+".", "", "  ", yellow)
+		t.paragraph("That proves little: of TLS to an etcd without TLS the log says nothing, and of a client that hangs up, 3.5.24, 3.6.6 and later say "+
+			"nothing at the usual level. The packets know: `etcdtap read FILE`.", "", "", plain)
+		return
+	}
+	text += plural(s.Entries, "line") + " about failed connections"
+	if p := period(s.Start, s.End); p != "" {
+		text += ", " + p + t.zone()
+	}
+	t.paragraph(text, "", "  ", severityStyle(worstOf(s)))
+	if s.Sampled {
+		t.paragraph("zap left lines out: at least "+plural(stoodFor(s), "rejection")+" stand behind these "+plural(s.Entries, "line"), "", "  ", yellow)
+	}
+}
+
+func worstOf(s *analysis.LogSummary) analysis.Severity {
+	if g := s.Groups(); len(g) > 0 {
+		return g[0].Severity()
+	}
+	return analysis.Info
+}
+
+// stoodFor is how many rejections the lines stand for at least.
+func stoodFor(s *analysis.LogSummary) int64 {
+	n := s.OtherGroups
+	for _, g := range s.Groups() {
+		n += g.AtLeast
+	}
+	return n
+}
+
+// zone says what the times are.
+func (t *Text) zone() string {
+	switch l := &t.log; {
+	case l.unzoned == 0:
+		return " UTC"
+	case l.zoned == 0:
+		return ", in a time zone that the log does not name"
+	default:
+		return " UTC, but " + number(l.unzoned) + " of the times have no zone"
+	}
+}
+
+// logInput says what was read, and what could not be.
+func (t *Text) logInput(s *analysis.LogSummary) {
+	in := &s.Input
+	text := "Read " + plural(in.Lines, "line")
+	if in.Files > 0 {
+		text += " from " + plural(in.Files, "file")
+	}
+	t.buf = append(t.buf, '\n')
+	t.paragraph(text+": "+number(s.Entries)+" about failed connections, "+number(in.PassedOver)+" passed over.", "", "  ", plain)
+	if in.Unrecognised > 0 {
+		t.paragraph("look like a rejection and match nothing known: "+number(in.Unrecognised), "  ", "    ", yellow)
+	}
+	for i := range t.log.unrecognised {
+		p := &t.log.unrecognised[i]
+		t.paragraph(placeOf(p.File, p.Line)+" "+errorText(p.Text), "    ", "      ", plain)
+	}
+	t.count("cut short, or not well-formed", in.Broken, yellow)
+	t.count("too long, and cut", in.Overlong, yellow)
+	t.count("entries without a time", s.NoTime, plain)
+	t.count("entries whose time has no year: it was guessed", t.log.guessed, plain)
+	t.count("entries of causes and clients beyond those listed", s.OtherGroups, plain)
+	t.counts("also", in.Other, plain)
+}

@@ -1,0 +1,222 @@
+package report
+
+import (
+	"unicode/utf8"
+
+	"github.com/etcdtap/etcdtap/analysis"
+)
+
+// How much is shown of a cause. The rest is counted.
+const (
+	maxMoreClients = 10 // further clients, a line or two each
+	maxGapsShown   = 4  // gaps that show no rhythm
+)
+
+// LogGroup shows a cause and client that just appeared: in full if the cause is new, else in a line.
+func (t *Text) LogGroup(g *analysis.LogGroup) error {
+	if t.err != nil {
+		return t.err
+	}
+	if first := t.explained[g.Code]; first == nil {
+		t.block(g)
+	} else {
+		t.another(g, first)
+	}
+	return t.written()
+}
+
+// LogRepeats says in a line how far a group has grown.
+func (t *Text) LogRepeats(g *analysis.LogGroup) error {
+	if t.err != nil {
+		return t.err
+	}
+	text := groupPair(g) + "  " + string(g.Code) + "  now " + span(g)
+	if !g.Last.Time.IsZero() {
+		text = string(appendClock(nil, g.Last.Time)) + "  " + text
+	}
+	if r, ok := g.Rhythm(); ok {
+		text += ", " + rhythmWords(r.Code)
+	}
+	t.paragraph(text, "", indent, dim)
+	return t.written()
+}
+
+// causeGroups are the groups of one code.
+type causeGroups []*analysis.LogGroup
+
+// byCode puts the groups of a code together; codes and groups stay in order.
+func byCode(groups []*analysis.LogGroup) []causeGroups {
+	var out []causeGroups
+	at := make(map[analysis.Code]int)
+	for _, g := range groups {
+		i, ok := at[g.Code]
+		if !ok {
+			i = len(out)
+			at[g.Code] = i
+			out = append(out, nil)
+		}
+		out[i] = append(out[i], g)
+	}
+	return out
+}
+
+// cause writes the first group in full, unless the cause was explained before, and the others in short.
+func (t *Text) cause(groups causeGroups) {
+	shown := 0
+	for i, g := range groups {
+		first := t.explained[g.Code]
+		switch {
+		case first == nil:
+			t.block(g)
+			continue
+		case shown == maxMoreClients:
+			t.otherClients(groups[i:])
+			return
+		}
+		shown++
+		t.another(g, first)
+	}
+}
+
+// otherClients counts the clients that are not shown.
+func (t *Text) otherClients(rest causeGroups) {
+	n := int64(0)
+	for _, g := range rest {
+		n += g.Count
+	}
+	t.paragraph("and "+plural(n, "more line")+" of "+plural(int64(len(rest)), "other client"), indent, indent, dim)
+}
+
+// block writes a group in full.
+func (t *Text) block(g *analysis.LogGroup) {
+	if t.explained == nil {
+		t.explained = make(map[analysis.Code]*analysis.LogGroup)
+	}
+	t.explained[g.Code] = g
+	f := &g.Findings[0]
+	t.blockHead(g, f)
+	t.paragraph(printable(f.Meaning), indent, indent, plain)
+	t.paragraph(standingOf(f)+groupPlace(g), indent, indent, dim)
+	t.groupNotes(g)
+	t.paragraph("log: "+errorText(g.First.Text), indent, indent+"  ", plain)
+	if f.Severity > analysis.Info {
+		t.fixes(f.Fix)
+	}
+	t.alternatives(g.Findings[1:])
+}
+
+// blockHead writes who, how often, what, and the code at the right.
+func (t *Text) blockHead(g *analysis.LogGroup, f *analysis.Finding) {
+	pair, often, title, code := groupPair(g), span(g), printable(f.Title), string(g.Code)
+	in := severityStyle(f.Severity)
+	t.put(pair, bold)
+	t.buf = append(append(t.buf, ' ', ' '), often...)
+	column := utf8.RuneCountInString(pair) + 2 + utf8.RuneCountInString(often)
+	width := utf8.RuneCountInString(title)
+	below := column+2+width+2+len(code) > t.options.Width
+	if !below {
+		t.buf = append(append(t.buf, ' ', ' '), title...)
+		column += 2 + width
+	}
+	t.on(in)
+	t.buf = appendRight(t.buf, code, column, t.options.Width)
+	t.off(in)
+	t.buf = append(t.buf, '\n')
+	if below {
+		t.paragraph(title, indent, indent, bold)
+	}
+}
+
+// groupPlace says which versions write so, and where the lines stand.
+func groupPlace(g *analysis.LogGroup) string {
+	s := ""
+	for i, v := range g.Versions {
+		if i == 0 {
+			s += "; etcd "
+		} else {
+			s += " or "
+		}
+		s += brief(v, maxNameShown)
+	}
+	s += "; " + placeOf(g.First.File, g.First.Line)
+	switch {
+	case g.Count < 2:
+	case g.Last.File == g.First.File:
+		s += " to " + number(g.Last.Line)
+	default:
+		s += " to " + placeOf(g.Last.File, g.Last.Line)
+	}
+	return s
+}
+
+// groupNotes writes what the lines show together.
+func (t *Text) groupNotes(g *analysis.LogGroup) {
+	if g.Gateway && g.Client.IsValid() {
+		t.paragraph(analysis.Quote(g.Client.String())+" is etcd's own address: this is its grpc-gateway, or another program on the same machine", indent, indent, plain)
+	}
+	if len(g.ServerNames) > 0 {
+		text := "asked for "
+		for i, n := range g.ServerNames {
+			if i > 0 {
+				text += ", "
+			}
+			text += brief(n, maxNameShown)
+		}
+		t.paragraph(text, indent, indent, dim)
+	}
+	if g.Sampled {
+		t.paragraph(plural(g.Count, "line")+": zap left others out, so this is a lower bound", indent, indent, yellow)
+	}
+	t.rhythm(g)
+}
+
+// rhythm says what the gaps show.
+func (t *Text) rhythm(g *analysis.LogGroup) {
+	r, ok := g.Rhythm()
+	if !ok {
+		if gaps := g.Gaps(nil); len(gaps) > 0 && len(gaps) <= maxGapsShown {
+			t.paragraph(gapsText(gaps), indent, indent, dim)
+		}
+		return
+	}
+	text := gapsText(r.Gaps) + ": " + string(r.Code) + " (" + r.Confidence.String() + "), " + rhythmWords(r.Code)
+	if r.Processes > 1 {
+		text += "; it began anew " + plural(int64(r.Processes-1), "time") + ", so the process was restarted or there are several"
+	}
+	t.paragraph(text, indent, indent+"  ", yellow)
+}
+
+// another writes a further client of a cause that was explained: who, how often, and what differs.
+func (t *Text) another(g, first *analysis.LogGroup) {
+	text := "also " + groupPair(g) + ": " + span(g)
+	if !g.First.Time.IsZero() {
+		text += ", " + period(g.First.Time, g.Last.Time)
+	}
+	text += groupPlace(g)
+	if r, ok := g.Rhythm(); ok {
+		text += "; " + rhythmWords(r.Code)
+	}
+	if g.Gateway && !first.Gateway {
+		text += "; this is etcd's own address"
+	}
+	t.paragraph(text, indent, indent+"  ", plain)
+	if g.First.Text != first.First.Text {
+		t.paragraph("log: "+errorText(g.First.Text), indent+"  ", indent+"    ", dim)
+	}
+}
+
+// alternatives writes what else the text may mean, and what would tell.
+func (t *Text) alternatives(list []analysis.Finding) {
+	for i := range list {
+		f := &list[i]
+		text := "it may also be "
+		if f.Confidence == analysis.Certain {
+			text = "also "
+		}
+		text += string(f.Code) + " (" + f.Confidence.String() + "): " + printable(f.Title)
+		if len(f.Fix) > 0 && f.Confidence != analysis.Certain {
+			text += ". To tell: " + printable(f.Fix[0])
+		}
+		t.paragraph(text, indent, indent+"  ", plain)
+	}
+}
