@@ -9,9 +9,7 @@ import (
 // JSON writes one object per line; docs/json.md describes each field. It is meant for programs: names are fixed, and nothing is
 // left out because it was the same before.
 type JSON struct {
-	w      io.Writer
-	buf    []byte
-	err    error
+	lines
 	certs  certTexts
 	hellos helloTexts
 	beyond int64  // certificates that were not kept
@@ -19,7 +17,7 @@ type JSON struct {
 }
 
 // NewJSON makes a Report that writes to w.
-func NewJSON(w io.Writer) *JSON { return &JSON{w: w, buf: make([]byte, 0, flushAt+16<<10)} }
+func NewJSON(w io.Writer) *JSON { return &JSON{lines: newLines(w)} }
 
 // Connection writes a line of type "connection".
 func (j *JSON) Connection(c *analysis.Connection) error {
@@ -65,23 +63,6 @@ func (j *JSON) Summary(s *analysis.Summary) error {
 		return j.err
 	}
 	j.buf = append(appendSummary(j.buf, s, j.beyond, j.join), '\n')
-	return j.Flush()
-}
-
-// Flush writes what is in the buffer.
-func (j *JSON) Flush() error {
-	if j.err == nil && len(j.buf) > 0 {
-		_, j.err = j.w.Write(j.buf)
-		j.buf = j.buf[:0]
-	}
-	return j.err
-}
-
-// written flushes when there is enough to write.
-func (j *JSON) written() error {
-	if len(j.buf) < flushAt {
-		return j.err
-	}
 	return j.Flush()
 }
 

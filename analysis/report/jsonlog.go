@@ -1,6 +1,7 @@
 package report
 
 import (
+	"io"
 	"net/netip"
 	"time"
 
@@ -8,31 +9,29 @@ import (
 	"github.com/etcdtap/etcdtap/analysis/etcdlog"
 )
 
-// LogEntry writes a line of type "log_entry".
-func (j *JSON) LogEntry(e *analysis.LogEntry) error {
+// LogJSON writes one object per line, as JSON does: each log entry, and what they add up to. docs/json.md describes each field.
+type LogJSON struct{ lines }
+
+// NewLogJSON makes a LogReport that writes to w.
+func NewLogJSON(w io.Writer) *LogJSON { return &LogJSON{newLines(w)} }
+
+// Entry writes a line of type "log_entry".
+func (j *LogJSON) Entry(e *analysis.LogEntry) error {
 	if j.err != nil {
 		return j.err
 	}
-	b := appendLogFields(append(j.buf, `{"type":"log_entry","schema":1,`...), e)
-	b = appendFindings(append(b, `,"findings":`...), e.Findings)
-	b = append(b, `,"connection":`...)
-	if e.Connection > 0 {
-		b = append(appendInt(append(b, `"c`...), e.Connection), '"')
-	} else {
-		b = append(b, "null"...)
-	}
-	j.buf = append(appendString(append(b, `,"not_joined":`...), e.NotJoined), '}', '\n')
+	j.buf = appendLogEntry(j.buf, e)
 	return j.written()
 }
 
-// LogGroup writes nothing: each entry has its line already.
-func (j *JSON) LogGroup(*analysis.LogGroup) error { return j.err }
+// Group writes nothing: each entry has its line already.
+func (j *LogJSON) Group(*analysis.LogGroup) error { return j.err }
 
-// LogRepeats writes nothing, as LogGroup.
-func (j *JSON) LogRepeats(*analysis.LogGroup) error { return j.err }
+// Repeats writes nothing, as Group.
+func (j *LogJSON) Repeats(*analysis.LogGroup) error { return j.err }
 
-// LogSummary writes the line of type "summary" that ends an explanation of logs, and flushes.
-func (j *JSON) LogSummary(s *analysis.LogSummary) error {
+// Summary writes the line of type "summary" and flushes.
+func (j *LogJSON) Summary(s *analysis.LogSummary) error {
 	if j.err != nil {
 		return j.err
 	}
@@ -43,7 +42,11 @@ func (j *JSON) LogSummary(s *analysis.LogSummary) error {
 // LogEntries writes a line of type "log_entry" for each. Their numbers follow in the summary.
 func (j *JSON) LogEntries(entries []*analysis.LogEntry, s analysis.JoinStats) error {
 	for _, e := range entries {
-		if err := j.LogEntry(e); err != nil {
+		if j.err != nil {
+			return j.err
+		}
+		j.buf = appendLogEntry(j.buf, e)
+		if err := j.written(); err != nil {
 			return err
 		}
 	}
@@ -54,6 +57,19 @@ func (j *JSON) LogEntries(entries []*analysis.LogEntry, s analysis.JoinStats) er
 	b = appendOffset(append(b, `,"clock":`...), s.Zoned)
 	j.join = append(appendOffset(append(b, `,"clock_without_zone":`...), s.Unzoned), '}')
 	return j.err
+}
+
+// appendLogEntry appends a line of type "log_entry".
+func appendLogEntry(b []byte, e *analysis.LogEntry) []byte {
+	b = appendLogFields(append(b, `{"type":"log_entry","schema":1,`...), e)
+	b = appendFindings(append(b, `,"findings":`...), e.Findings)
+	b = append(b, `,"connection":`...)
+	if e.Connection > 0 {
+		b = append(appendInt(append(b, `"c`...), e.Connection), '"')
+	} else {
+		b = append(b, "null"...)
+	}
+	return append(appendString(append(b, `,"not_joined":`...), e.NotJoined), '}', '\n')
 }
 
 // appendOffset appends how much later the log's clock is, null when nothing tells.

@@ -75,35 +75,6 @@ const (
 	resetStyle = "\x1b[0m"
 )
 
-// on begins a style, and off ends it, where colours are wanted.
-func (t *Text) on(s style) {
-	if t.options.Color {
-		t.buf = append(t.buf, s...)
-	}
-}
-
-func (t *Text) off(s style) {
-	if t.options.Color && s != plain {
-		t.buf = append(t.buf, resetStyle...)
-	}
-}
-
-// put appends s in a style.
-func (t *Text) put(s string, in style) {
-	t.on(in)
-	t.buf = append(t.buf, s...)
-	t.off(in)
-}
-
-// paragraph appends a wrapped text. Styles end before the line does.
-func (t *Text) paragraph(text, first, rest string, in style) {
-	t.on(in)
-	t.buf = appendWrapped(t.buf, text, first, rest, t.options.Width)
-	if in != plain && t.options.Color {
-		t.buf = append(append(t.buf[:len(t.buf)-1], resetStyle...), '\n')
-	}
-}
-
 // appendClock appends the time of day with milliseconds, as in 02:56:29.148.
 func appendClock(dst []byte, t time.Time) []byte {
 	t = t.UTC()

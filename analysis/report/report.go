@@ -1,6 +1,7 @@
 package report
 
 import (
+	"io"
 	"strconv"
 
 	"github.com/etcdtap/etcdtap/analysis"
@@ -22,18 +23,18 @@ type Report interface {
 	Flush() error
 }
 
-// LogReport shows what logs alone say. JSON and Text are its implementations; what holds for a Report holds for it, but that it keeps
-// the groups it is given, which are the summary's.
+// LogReport shows what logs alone say. LogJSON and LogText are its implementations. What holds for a Report holds for it, but that it
+// keeps the groups it is given, which are the summary's.
 type LogReport interface {
-	// LogEntry shows one line about a failed connection. Every entry has to be given, in order: text for people shows them one by one
+	// Entry shows one line about a failed connection. Every entry has to be given, in order: text for people shows them one by one
 	// only if it is asked to, but its summary says what it saw.
-	LogEntry(e *analysis.LogEntry) error
-	// LogGroup shows a cause and client as soon as it appears, where a log is followed.
-	LogGroup(g *analysis.LogGroup) error
-	// LogRepeats says how far a group that was shown has grown.
-	LogRepeats(g *analysis.LogGroup) error
-	// LogSummary ends the report and flushes it.
-	LogSummary(s *analysis.LogSummary) error
+	Entry(e *analysis.LogEntry) error
+	// Group shows a cause and client as soon as it appears, where a log is followed.
+	Group(g *analysis.LogGroup) error
+	// Repeats says how far a group that was shown has grown.
+	Repeats(g *analysis.LogGroup) error
+	// Summary ends the report and flushes it.
+	Summary(s *analysis.LogSummary) error
 	// Flush writes what is in the buffer.
 	Flush() error
 }
@@ -50,4 +51,30 @@ func AppendID(dst []byte, f *analysis.Facts) []byte {
 	}
 	dst = strconv.AppendInt(append(dst, 'p'), f.Start.UnixNano(), 10)
 	return f.Client.AppendTo(append(dst, '-'))
+}
+
+// lines is output that is gathered and then written, with the first error that met it.
+type lines struct {
+	w   io.Writer
+	buf []byte
+	err error
+}
+
+func newLines(w io.Writer) lines { return lines{w: w, buf: make([]byte, 0, flushAt+16<<10)} }
+
+// Flush writes what is in the buffer.
+func (l *lines) Flush() error {
+	if l.err == nil && len(l.buf) > 0 {
+		_, l.err = l.w.Write(l.buf)
+		l.buf = l.buf[:0]
+	}
+	return l.err
+}
+
+// written flushes when there is enough to write.
+func (l *lines) written() error {
+	if len(l.buf) < flushAt {
+		return l.err
+	}
+	return l.Flush()
 }

@@ -78,11 +78,11 @@ func writeLog(t testing.TB, r LogReport, entries []*analysis.LogEntry) {
 		if e.Broken {
 			s.Input.Broken++
 		}
-		if err := r.LogEntry(e); err != nil {
+		if err := r.Entry(e); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := r.LogSummary(&s); err != nil {
+	if err := r.Summary(&s); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -23,25 +23,15 @@ const leastWidth = 60 // columns: below, an address and a word do not fit side b
 // Text writes for people: a line for each connection, what is wrong with it in plain words below, and what it adds up to. Nothing
 // from the wire is written unescaped.
 type Text struct {
-	w         io.Writer
-	options   TextOptions
-	buf       []byte
-	err       error
-	day       time.Time // of the last date line; zero before the first
-	pairWidth int       // columns of the longest "client > server" so far
-	pair      []byte    // the one being written
+	page
+	pairWidth int    // columns of the longest "client > server" so far
+	pair      []byte // the one being written
 	repeats   map[repeatKey]*repeat
-	log       logTally
-	explained map[analysis.Code]*analysis.LogGroup // of logs: the group that was shown in full
 }
 
 // NewText makes a Report that writes to w.
 func NewText(w io.Writer, o TextOptions) *Text {
-	if o.Width == 0 {
-		o.Width = pageWidth
-	}
-	o.Width = max(o.Width, leastWidth)
-	return &Text{w: w, options: o, repeats: make(map[repeatKey]*repeat)}
+	return &Text{page: newPage(w, o), repeats: make(map[repeatKey]*repeat)}
 }
 
 // Connection shows a connection: one line when it is healthy, and when not, what was found, unless that was said before.
@@ -68,38 +58,6 @@ func (t *Text) Connection(c *analysis.Connection) error {
 	t.series(c, again, before)
 	t.logLines(c)
 	return t.written()
-}
-
-// Flush writes what is in the buffer.
-func (t *Text) Flush() error {
-	if t.err == nil && len(t.buf) > 0 {
-		_, t.err = t.w.Write(t.buf)
-		t.buf = t.buf[:0]
-	}
-	return t.err
-}
-
-// written flushes when there is enough to write.
-func (t *Text) written() error {
-	if len(t.buf) < flushAt {
-		return t.err
-	}
-	return t.Flush()
-}
-
-// date writes the date line when the day is another one.
-func (t *Text) date(at time.Time) {
-	day := at.UTC().Truncate(24 * time.Hour)
-	if day.Equal(t.day) {
-		return
-	}
-	text := "# " + day.Format("2006-01-02") + " UTC"
-	if t.day.IsZero() && t.options.Source != "" {
-		text += ", " + analysis.Quote(t.options.Source)
-	}
-	t.day = day
-	t.put(text, dim)
-	t.buf = append(t.buf, '\n')
 }
 
 // maxPairWidth is as far as short addresses are moved to stand in line with long ones: two IPv6 addresses without zeros need more.

@@ -6,9 +6,6 @@ import (
 	"github.com/etcdtap/etcdtap/analysis"
 )
 
-// maxFixesShown is how many pieces of advice stand under a connection; `etcdtap explain` has them all.
-const maxFixesShown = 2
-
 // findings writes what was found on a connection: the worst in full, the others in a line or two each.
 func (t *Text) findings(c *analysis.Connection, worst *analysis.Finding) {
 	t.paragraph(printable(worst.Meaning), indent, indent, plain)
@@ -86,21 +83,6 @@ func (t *Text) evidence(f *analysis.Finding) {
 			text = "packet " + number(e.Packet) + ", " + text
 		}
 		t.paragraph(text, indent+"- ", indent+"  ", dim)
-	}
-}
-
-// fixes writes the first pieces of advice. Commands get lines of their own and are never wrapped: they are there to be pasted.
-func (t *Text) fixes(list []string) {
-	const first, rest = indent + "fix: ", indent + "     "
-	begin := first
-	for _, fix := range list[:min(len(list), maxFixesShown)] {
-		prose, command := splitCommand(printable(fix))
-		t.paragraph(prose, begin, rest, plain)
-		begin = rest
-		if command != "" {
-			t.buf = append(append(append(t.buf, rest...), "  "...), command...)
-			t.buf = append(t.buf, '\n')
-		}
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 // maxLinesShown is how many log lines stand under one connection; the JSON has all.
 const maxLinesShown = 3
 
-// log writes which lines of the log are about a connection, or why there is none.
+// logLines writes which lines of the log are about a connection, or why there is none.
 func (t *Text) logLines(c *analysis.Connection) {
 	for i, e := range c.Log {
 		if i == maxLinesShown {

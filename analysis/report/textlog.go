@@ -2,6 +2,7 @@ package report
 
 import (
 	"github.com/etcdtap/etcdtap/analysis"
+	"io"
 )
 
 // logTally is what the entries of a log have in common: how good their times are, and what was not understood.
@@ -13,12 +14,24 @@ type logTally struct {
 // maxUnrecognisedShown is how many lines that match nothing known are shown with their text; all are in the JSON.
 const maxUnrecognisedShown = 5
 
-// LogEntry notes an entry, and shows it in a line where everything is wanted.
-func (t *Text) LogEntry(e *analysis.LogEntry) error {
+// LogText writes for people what logs say: a block for each cause, with all who have it. Nothing from a log is written unescaped.
+type LogText struct {
+	page
+	tally     logTally
+	explained map[analysis.Code]*analysis.LogGroup // the group that was shown in full
+}
+
+// NewLogText makes a LogReport that writes to w.
+func NewLogText(w io.Writer, o TextOptions) *LogText {
+	return &LogText{page: newPage(w, o), explained: make(map[analysis.Code]*analysis.LogGroup)}
+}
+
+// Entry notes an entry, and shows it in a line where everything is wanted.
+func (t *LogText) Entry(e *analysis.LogEntry) error {
 	if t.err != nil {
 		return t.err
 	}
-	t.log.add(e)
+	t.tally.add(e)
 	if !t.options.All {
 		return nil
 	}
@@ -50,7 +63,7 @@ func (l *logTally) add(e *analysis.LogEntry) {
 }
 
 // entryLine writes one entry in one line, which is never wrapped so that it can be searched for.
-func (t *Text) entryLine(e *analysis.LogEntry, before string) {
+func (t *page) entryLine(e *analysis.LogEntry, before string) {
 	t.buf = append(t.buf, before...)
 	if e.HasTime {
 		t.put(string(appendClock(nil, e.Time)), dim)
@@ -64,8 +77,8 @@ func (t *Text) entryLine(e *analysis.LogEntry, before string) {
 	t.buf = append(t.buf, '\n')
 }
 
-// LogSummary shows what the logs say, the worst first, and flushes: a block for each cause, with all who have it.
-func (t *Text) LogSummary(s *analysis.LogSummary) error {
+// Summary shows what the logs say, the worst first, and flushes: a block for each cause, with all who have it.
+func (t *LogText) Summary(s *analysis.LogSummary) error {
 	if t.err != nil {
 		return t.err
 	}
@@ -73,12 +86,12 @@ func (t *Text) LogSummary(s *analysis.LogSummary) error {
 		t.buf = append(t.buf, '\n')
 	}
 	groups := s.Groups()
-	t.logHead(s)
+	t.head(s)
 	for _, c := range byCode(groups) {
 		t.buf = append(t.buf, '\n')
 		t.cause(c)
 	}
-	t.logInput(s)
+	t.input(s)
 	if len(groups) > 0 {
 		t.buf = append(t.buf, '\n')
 		t.paragraph("More about any of these, with causes and remedies: etcdtap explain "+string(groups[0].Code), "", "", dim)
@@ -86,8 +99,8 @@ func (t *Text) LogSummary(s *analysis.LogSummary) error {
 	return t.Flush()
 }
 
-// logHead is the one sentence for those who read no further.
-func (t *Text) logHead(s *analysis.LogSummary) {
+// head is the one sentence for those who read no further.
+func (t *LogText) head(s *analysis.LogSummary) {
 	text := "# "
 	if t.options.Source != "" {
 		text += analysis.Quote(t.options.Source) + ": "
@@ -125,8 +138,8 @@ func stoodFor(s *analysis.LogSummary) int64 {
 }
 
 // zone says what the times are.
-func (t *Text) zone() string {
-	switch l := &t.log; {
+func (t *LogText) zone() string {
+	switch l := &t.tally; {
 	case l.unzoned == 0:
 		return " UTC"
 	case l.zoned == 0:
@@ -136,8 +149,8 @@ func (t *Text) zone() string {
 	}
 }
 
-// logInput says what was read, and what could not be.
-func (t *Text) logInput(s *analysis.LogSummary) {
+// input says what was read, and what could not be.
+func (t *LogText) input(s *analysis.LogSummary) {
 	in := &s.Input
 	text := "Read " + plural(in.Lines, "line")
 	if in.Files > 0 {
@@ -148,14 +161,14 @@ func (t *Text) logInput(s *analysis.LogSummary) {
 	if in.Unrecognised > 0 {
 		t.paragraph("look like a rejection and match nothing known: "+number(in.Unrecognised), "  ", "    ", yellow)
 	}
-	for i := range t.log.unrecognised {
-		p := &t.log.unrecognised[i]
+	for i := range t.tally.unrecognised {
+		p := &t.tally.unrecognised[i]
 		t.paragraph(placeOf(p.File, p.Line)+" "+errorText(p.Text), "    ", "      ", plain)
 	}
 	t.count("cut short, or not well-formed", in.Broken, yellow)
 	t.count("too long, and cut", in.Overlong, yellow)
 	t.count("entries without a time", s.NoTime, plain)
-	t.count("entries whose time has no year: it was guessed", t.log.guessed, plain)
+	t.count("entries whose time has no year: it was guessed", t.tally.guessed, plain)
 	t.count("entries of causes and clients beyond those listed", s.OtherGroups, plain)
 	t.counts("also", in.Other, plain)
 }

@@ -12,8 +12,8 @@ const (
 	maxGapsShown   = 4  // gaps that show no rhythm
 )
 
-// LogGroup shows a cause and client that just appeared: in full if the cause is new, else in a line.
-func (t *Text) LogGroup(g *analysis.LogGroup) error {
+// Group shows a cause and client that just appeared: in full if the cause is new, else in a line.
+func (t *LogText) Group(g *analysis.LogGroup) error {
 	if t.err != nil {
 		return t.err
 	}
@@ -25,8 +25,8 @@ func (t *Text) LogGroup(g *analysis.LogGroup) error {
 	return t.written()
 }
 
-// LogRepeats says in a line how far a group has grown.
-func (t *Text) LogRepeats(g *analysis.LogGroup) error {
+// Repeats says in a line how far a group has grown.
+func (t *LogText) Repeats(g *analysis.LogGroup) error {
 	if t.err != nil {
 		return t.err
 	}
@@ -61,7 +61,7 @@ func byCode(groups []*analysis.LogGroup) []causeGroups {
 }
 
 // cause writes the first group in full, unless the cause was explained before, and the others in short.
-func (t *Text) cause(groups causeGroups) {
+func (t *LogText) cause(groups causeGroups) {
 	shown := 0
 	for i, g := range groups {
 		first := t.explained[g.Code]
@@ -79,7 +79,7 @@ func (t *Text) cause(groups causeGroups) {
 }
 
 // otherClients counts the clients that are not shown.
-func (t *Text) otherClients(rest causeGroups) {
+func (t *LogText) otherClients(rest causeGroups) {
 	n := int64(0)
 	for _, g := range rest {
 		n += g.Count
@@ -88,10 +88,7 @@ func (t *Text) otherClients(rest causeGroups) {
 }
 
 // block writes a group in full.
-func (t *Text) block(g *analysis.LogGroup) {
-	if t.explained == nil {
-		t.explained = make(map[analysis.Code]*analysis.LogGroup)
-	}
+func (t *LogText) block(g *analysis.LogGroup) {
 	t.explained[g.Code] = g
 	f := &g.Findings[0]
 	t.blockHead(g, f)
@@ -106,7 +103,7 @@ func (t *Text) block(g *analysis.LogGroup) {
 }
 
 // blockHead writes who, how often, what, and the code at the right.
-func (t *Text) blockHead(g *analysis.LogGroup, f *analysis.Finding) {
+func (t *LogText) blockHead(g *analysis.LogGroup, f *analysis.Finding) {
 	pair, often, title, code := groupPair(g), span(g), printable(f.Title), string(g.Code)
 	in := severityStyle(f.Severity)
 	t.put(pair, bold)
@@ -150,7 +147,7 @@ func groupPlace(g *analysis.LogGroup) string {
 }
 
 // groupNotes writes what the lines show together.
-func (t *Text) groupNotes(g *analysis.LogGroup) {
+func (t *LogText) groupNotes(g *analysis.LogGroup) {
 	if g.Gateway && g.Client.IsValid() {
 		t.paragraph(analysis.Quote(g.Client.String())+" is etcd's own address: this is its grpc-gateway, or another program on the same machine", indent, indent, plain)
 	}
@@ -171,7 +168,7 @@ func (t *Text) groupNotes(g *analysis.LogGroup) {
 }
 
 // rhythm says what the gaps show.
-func (t *Text) rhythm(g *analysis.LogGroup) {
+func (t *LogText) rhythm(g *analysis.LogGroup) {
 	r, ok := g.Rhythm()
 	if !ok {
 		if gaps := g.Gaps(nil); len(gaps) > 0 && len(gaps) <= maxGapsShown {
@@ -187,7 +184,7 @@ func (t *Text) rhythm(g *analysis.LogGroup) {
 }
 
 // another writes a further client of a cause that was explained: who, how often, and what differs.
-func (t *Text) another(g, first *analysis.LogGroup) {
+func (t *LogText) another(g, first *analysis.LogGroup) {
 	text := "also " + groupPair(g) + ": " + span(g)
 	if !g.First.Time.IsZero() {
 		text += ", " + period(g.First.Time, g.Last.Time)
@@ -206,7 +203,7 @@ func (t *Text) another(g, first *analysis.LogGroup) {
 }
 
 // alternatives writes what else the text may mean, and what would tell.
-func (t *Text) alternatives(list []analysis.Finding) {
+func (t *LogText) alternatives(list []analysis.Finding) {
 	for i := range list {
 		f := &list[i]
 		text := "it may also be "

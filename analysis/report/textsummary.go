@@ -329,21 +329,3 @@ func (t *Text) input(s *analysis.Summary) {
 		t.buf = t.buf[:len(t.buf)-1]
 	}
 }
-
-func (t *Text) count(what string, n int64, in style) {
-	if n != 0 {
-		t.paragraph(what+": "+number(n), "  ", "    ", in)
-	}
-}
-
-func (t *Text) counts(what string, list []analysis.Count, in style) {
-	var parts []string
-	for i := range list {
-		if list[i].N != 0 {
-			parts = append(parts, printable(list[i].Name)+" "+number(list[i].N))
-		}
-	}
-	if len(parts) > 0 {
-		t.paragraph(what+": "+strings.Join(parts, ", "), "  ", "    ", in)
-	}
-}
