@@ -1,7 +1,11 @@
 package main
 
 import (
+	"bufio"
+	"context"
 	"fmt"
+	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -10,34 +14,143 @@ import (
 	"github.com/etcdtap/etcdtap/analysis/report"
 )
 
+// explainFlags are the flags of `etcdtap explain`, as given.
+type explainFlags struct {
+	ports    portFlags
+	format   formatFlags
+	all      bool
+	follow   bool
+	exitCode bool
+}
+
 func newExplain(e *environment) *cobra.Command {
-	return &cobra.Command{
-		Use:   "explain CODE",
-		Short: "Print what a finding means, what causes it and what to do",
-		Long: `Print a finding's page: what it means, how it looks on the wire and in etcd's log,
-what causes it and what to do. Without CODE, list all findings.`,
-		Example: `  etcdtap explain grpc-to-peer-port`,
-		Args:    arguments(0, 1, "one CODE"),
-		ValidArgsFunction: func(_ *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
-			var codes []string
-			for _, c := range analysis.Causes() {
-				if len(args) == 0 && strings.HasPrefix(string(c.Code), prefix) {
-					codes = append(codes, string(c.Code)+"\t"+c.Title)
-				}
-			}
-			return codes, cobra.ShellCompDirectiveNoFileComp
-		},
-		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return e.listCauses()
-			}
-			c, ok := analysis.CauseOf(analysis.Code(args[0]))
-			if !ok {
-				return unknownCode(args[0])
-			}
-			return report.CausePage(e.stdout, c)
-		},
+	var f explainFlags
+	cmd := &cobra.Command{
+		Use:   "explain [LOG... | CODE]",
+		Short: "Explain etcd's rejected-connection logs, or what a finding means",
+		Long: `Explain the lines about failed connections in etcd's log: who rejected whom, why, how sure
+that is, and what to run next. LOG is a file (plain, gzip or zstd) or - for standard input;
+without arguments a pipe is read. Every format of etcd 3.2 to 3.7 is known, gRPC's lines, what
+etcdctl, kube-apiserver, grpcurl and curl print, and what journald, kubectl, containers and
+syslog put around them.
+
+With the CODE of a finding, print its page: what it means, how it looks on the wire and in the
+log, what causes it and what to do. Without anything, list all findings.`,
+		Example: `  journalctl -u etcd | etcdtap explain
+  kubectl -n kube-system logs etcd-cp-1 | etcdtap explain -
+  etcdtap explain --follow /var/log/etcd.log
+  etcdtap explain grpc-to-peer-port`,
+		ValidArgsFunction: completeCodes,
+		RunE:              func(cmd *cobra.Command, args []string) error { return e.explain(cmd.Context(), args, &f) },
 	}
+	fl := cmd.Flags()
+	f.ports.register(fl)
+	f.format.register(fl)
+	fl.BoolVar(&f.all, "all", false, "show each line, too, not only causes and clients")
+	fl.BoolVarP(&f.follow, "follow", "f", false, "keep reading growing or rotated files: each new cause is told once, repeats as counts")
+	fl.BoolVar(&f.exitCode, "exit-code", false, "exit with status 3 when there is a finding of severity error")
+	return cmd
+}
+
+// completeCodes offers the codes beside file names.
+func completeCodes(_ *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	var codes []string
+	for _, c := range analysis.Causes() {
+		if len(args) == 0 && strings.HasPrefix(string(c.Code), prefix) {
+			codes = append(codes, string(c.Code)+"\t"+c.Title)
+		}
+	}
+	return codes, cobra.ShellCompDirectiveDefault
+}
+
+// explain decides between logs, a code and the list of codes.
+func (e *environment) explain(ctx context.Context, args []string, f *explainFlags) error {
+	if err := f.format.check(); err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		piped := bufio.NewReader(e.stdin)
+		if e.interactive() {
+			return e.listCauses()
+		}
+		if _, err := piped.Peek(1); err == io.EOF {
+			return e.listCauses()
+		}
+		e.stdin, args = piped, []string{"-"}
+	}
+	if len(args) == 1 && args[0] != "-" {
+		if c, ok := analysis.CauseOf(analysis.Code(args[0])); ok {
+			return report.CausePage(e.stdout, c)
+		}
+		if _, err := os.Stat(args[0]); err != nil && looksLikeCode(args[0]) {
+			return unknownCode(args[0])
+		}
+	}
+	return e.explainLogs(ctx, args, f)
+}
+
+// interactive reports whether nothing can come from standard input but what somebody types.
+func (e *environment) interactive() bool {
+	f, ok := e.stdin.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err != nil || info.Mode()&os.ModeCharDevice != 0
+}
+
+// looksLikeCode reports whether a word is rather a code than a file: no dot, no slash.
+func looksLikeCode(s string) bool { return !strings.ContainsAny(s, "./") && strings.Contains(s, "-") }
+
+// explainLogs reads the logs and reports causes.
+func (e *environment) explainLogs(ctx context.Context, names []string, f *explainFlags) error {
+	expect, err := f.ports.expectations()
+	if err != nil {
+		return err
+	}
+	var s analysis.LogSummary
+	x := &analysis.Explainer{Expectations: expect}
+	out := e.newLogReport(f, names)
+	if f.follow {
+		if err := e.followable(names); err != nil {
+			return err
+		}
+		err = e.follow(ctx, names, x, out, &s)
+	} else {
+		s.Input, err = e.readLogs(names, x, func(le *analysis.LogEntry) error {
+			s.Add(le)
+			return out.Entry(le)
+		})
+	}
+	if err != nil {
+		return err
+	}
+	if err := out.Summary(&s); err != nil {
+		return err
+	}
+	if f.exitCode && s.Failed() {
+		return errFindings
+	}
+	return nil
+}
+
+// followable refuses what cannot grow.
+func (e *environment) followable(names []string) error {
+	for _, n := range names {
+		if n == "-" {
+			return &usageError{fmt.Errorf("--follow expects files, got standard input"), "a pipe is read until it ends as it is: journalctl -f -u etcd | etcdtap explain -o json"}
+		}
+	}
+	return nil
+}
+
+func (e *environment) newLogReport(f *explainFlags, names []string) report.LogReport {
+	if f.format.output == "json" {
+		return report.NewLogJSON(e.stdout)
+	}
+	o := f.format.text(e)
+	o.Source, o.All = strings.Join(names, ", "), f.all
+	return report.NewLogText(e.stdout, o)
 }
 
 func (e *environment) listCauses() error {
@@ -54,5 +167,5 @@ func unknownCode(s string) error {
 	if near, ok := analysis.NearestCode(s); ok {
 		hint = fmt.Sprintf("did you mean 'etcdtap explain %s'? Run 'etcdtap explain' for the list", near)
 	}
-	return &usageError{fmt.Errorf("there is no finding %q", s), hint}
+	return &usageError{fmt.Errorf("there is no finding and no file %q", s), hint}
 }

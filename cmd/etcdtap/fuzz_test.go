@@ -60,9 +60,9 @@ func readAs(t *testing.T, b []byte, format string) []byte {
 	}
 	var out bytes.Buffer
 	e := &environment{stdout: &out, stderr: io.Discard, log: zap.NewNop()}
-	flags := &outputFlags{format: format, color: "never", certs: true}
+	flags := &outputFlags{formatFlags: formatFlags{output: format, color: "never"}, certs: true}
 	s := scope{all: true, expect: analysis.DefaultExpectations()}
 	// The only error there may be is that no packet could be decoded; it is said beside the output.
-	_ = e.report(context.Background(), []*capture.File{file}, s, capture.TrackerOptions{MaxConnections: 64}, flags)
+	_ = e.report(context.Background(), []*capture.File{file}, s, capture.TrackerOptions{MaxConnections: 64}, nil, flags)
 	return out.Bytes()
 }

@@ -21,8 +21,7 @@ import (
 
 // outputFlags say what is printed and how. All commands that report connections have them.
 type outputFlags struct {
-	format      string
-	color       string
+	formatFlags
 	problems    bool
 	certs       bool
 	exportCerts string
@@ -31,8 +30,7 @@ type outputFlags struct {
 }
 
 func (f *outputFlags) register(fl *pflag.FlagSet) {
-	fl.StringVarP(&f.format, "output", "o", "text", "`format`: text or json (one object per line, see docs/json.md)")
-	fl.StringVar(&f.color, "color", "auto", "`when` to colour: auto (on a terminal, unless NO_COLOR is set), always, never")
+	f.formatFlags.register(fl)
 	fl.BoolVar(&f.problems, "problems", false, "show only connections with findings")
 	fl.BoolVar(&f.certs, "certs", false, "print the certificates found")
 	fl.StringVar(&f.exportCerts, "export-certs", "", "write the certificates found to this `directory` as PEM, named by their SHA-256")
@@ -42,20 +40,13 @@ func (f *outputFlags) register(fl *pflag.FlagSet) {
 
 // check rejects values that do not exist.
 func (f *outputFlags) check() error {
-	for _, x := range []struct {
-		flag, value string
-		allowed     []string
-	}{
-		{"output", f.format, []string{"text", "json"}},
-		{"color", f.color, []string{"auto", "always", "never"}},
-		{"sort", f.sort, []string{"", "start", "client", "severity"}},
-	} {
-		if !slices.Contains(x.allowed, x.value) {
-			list := strings.Join(slices.DeleteFunc(slices.Clone(x.allowed), func(s string) bool { return s == "" }), ", ")
-			return &usageError{fmt.Errorf("--%s expects one of %s, got %q", x.flag, list, x.value), "run 'etcdtap read --help' for what each does"}
-		}
+	if err := f.formatFlags.check(); err != nil {
+		return err
 	}
-	return nil
+	if f.sort == "" {
+		return nil
+	}
+	return oneOf("sort", f.sort, "start", "client", "severity")
 }
 
 // output takes connections and prints them.
@@ -70,15 +61,12 @@ type output struct {
 
 func (e *environment) newOutput(f *outputFlags, files []*capture.File) (*output, error) {
 	o := &output{flags: f}
-	if f.format == "json" {
+	if f.output == "json" {
 		o.report = report.NewJSON(e.stdout)
 	} else {
-		width, tty := terminal(e.stdout)
-		o.report = report.NewText(e.stdout, report.TextOptions{
-			Color:  f.color == "always" || f.color == "auto" && tty && e.getenv("NO_COLOR") == "",
-			Width:  width,
-			Source: fileNames(files),
-		})
+		options := f.text(e)
+		options.Source = fileNames(files)
+		o.report = report.NewText(e.stdout, options)
 	}
 	if f.certs {
 		o.certs = new(report.Certificates)
@@ -128,8 +116,8 @@ func (o *output) connection(c *analysis.Connection) error {
 	return o.report.Connection(c)
 }
 
-// close prints what was held back, the certificates and the summary.
-func (o *output) close(in analysis.Input) error {
+// close prints what was held back, the certificates, the log entries and the summary.
+func (o *output) close(in analysis.Input, join *analysis.Join) error {
 	o.sort()
 	for i := range o.held {
 		if err := o.report.Connection(&o.held[i]); err != nil {
@@ -138,6 +126,11 @@ func (o *output) close(in analysis.Input) error {
 	}
 	if o.certs != nil {
 		if err := o.report.Certificates(o.certs); err != nil {
+			return err
+		}
+	}
+	if join != nil {
+		if err := o.report.LogEntries(join.Entries(), join.Stats()); err != nil {
 			return err
 		}
 	}

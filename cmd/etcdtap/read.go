@@ -15,14 +15,15 @@ import (
 
 // readFlags are the flags of `etcdtap read`, as given.
 type readFlags struct {
-	clientPorts, peerPorts, metricsPorts []uint
-	all                                  bool
-	hosts                                []string
-	ports                                []uint
-	filter                               string
-	idle                                 time.Duration
-	maxConnections                       int
-	out                                  outputFlags
+	etcd           portFlags
+	all            bool
+	hosts          []string
+	ports          []uint
+	filter         string
+	logs           []string
+	idle           time.Duration
+	maxConnections int
+	out            outputFlags
 }
 
 func newRead(e *environment) *cobra.Command {
@@ -47,13 +48,12 @@ Connections come out in the order in which they end.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return e.read(cmd.Context(), args, &f) },
 	}
 	fl := cmd.Flags()
-	fl.UintSliceVar(&f.clientPorts, "client-port", []uint{2379}, "`port` of etcd's client API; repeatable, replaces the default")
-	fl.UintSliceVar(&f.peerPorts, "peer-port", []uint{2380}, "`port` of etcd's peers; repeatable, replaces the default")
-	fl.UintSliceVar(&f.metricsPorts, "metrics-port", []uint{2381}, "`port` of etcd's metrics; repeatable, replaces the default")
+	f.etcd.register(fl)
 	fl.BoolVar(&f.all, "all", false, "show every TCP connection, not only etcd's ports and TLS")
 	fl.StringSliceVar(&f.hosts, "host", nil, "only connections from or to this `address`; repeatable")
 	fl.UintSliceVar(&f.ports, "port", nil, "only connections from or to this `port`; repeatable")
 	fl.StringVar(&f.filter, "filter", "", "only packets that this tcpdump filter `expression` matches")
+	fl.StringSliceVar(&f.logs, "log", nil, "etcd's log `file` of the same time: its rejections are joined with their connections; repeatable")
 	fl.DurationVar(&f.idle, "idle-timeout", 5*time.Minute, "give a connection up after this `time` of the capture without a packet")
 	fl.IntVar(&f.maxConnections, "max-connections", 1_000_000, "unfinished connections kept at most, 200 `bytes` each before they carry data; the longest idle is given up first")
 	f.out.register(fl)
@@ -64,22 +64,12 @@ Connections come out in the order in which they end.`,
 func (f *readFlags) scope() (scope, error) {
 	s := scope{all: f.all}
 	var err error
-	port := func(name string, list []uint) []uint16 {
-		out := make([]uint16, 0, len(list))
-		for _, p := range list {
-			if p == 0 || p > 65535 {
-				err = &usageError{fmt.Errorf("--%s expects a port from 1 to 65535, got %d", name, p), "run 'etcdtap read --help' for an example"}
-			}
-			out = append(out, uint16(p))
-		}
-		return out
+	if s.expect, err = f.etcd.expectations(); err != nil {
+		return s, err
 	}
-	s.expect = analysis.Expectations{
-		ClientPorts:  port("client-port", f.clientPorts),
-		PeerPorts:    port("peer-port", f.peerPorts),
-		MetricsPorts: port("metrics-port", f.metricsPorts),
+	if s.ports, err = ports("port", f.ports); err != nil {
+		return s, err
 	}
-	s.ports = port("port", f.ports)
 	for _, h := range f.hosts {
 		a, parseErr := netip.ParseAddr(h)
 		if parseErr != nil {
@@ -88,13 +78,10 @@ func (f *readFlags) scope() (scope, error) {
 		s.hosts = append(s.hosts, a.Unmap().WithZone(""))
 	}
 	if f.idle <= 0 {
-		err = &usageError{fmt.Errorf("--idle-timeout expects a time above zero, got %v", f.idle), "for example --idle-timeout 5m"}
+		return s, &usageError{fmt.Errorf("--idle-timeout expects a time above zero, got %v", f.idle), "for example --idle-timeout 5m"}
 	}
 	if f.maxConnections <= 0 {
-		err = &usageError{fmt.Errorf("--max-connections expects a number above zero, got %d", f.maxConnections), "for example --max-connections 1000000"}
-	}
-	if err != nil {
-		return s, err
+		return s, &usageError{fmt.Errorf("--max-connections expects a number above zero, got %d", f.maxConnections), "for example --max-connections 1000000"}
 	}
 	if f.filter != "" {
 		s.filter, err = newFilter(f.filter)
@@ -127,18 +114,25 @@ func (e *environment) read(ctx context.Context, names []string, f *readFlags) er
 		return err
 	}
 	defer closeFiles(files)
-	return e.report(ctx, files, scope, capture.TrackerOptions{IdleTimeout: f.idle, MaxConnections: f.maxConnections}, &f.out)
+	return e.report(ctx, files, scope, capture.TrackerOptions{IdleTimeout: f.idle, MaxConnections: f.maxConnections}, f.logs, &f.out)
 }
 
-// report reads the files and writes what was found.
-func (e *environment) report(ctx context.Context, files []*capture.File, s scope, o capture.TrackerOptions, flags *outputFlags) error {
+// report reads the files, and the logs to be joined with them, and writes what was found.
+func (e *environment) report(ctx context.Context, files []*capture.File, s scope, o capture.TrackerOptions, logs []string, flags *outputFlags) error {
 	out, err := e.newOutput(flags, files)
 	if err != nil {
 		return err
 	}
-	progress := e.startProgress(files)
 	r := &reader{scope: s, options: o, files: files, each: out.connection}
+	join, err := e.newJoin(logs, r)
+	if err != nil {
+		return err
+	}
+	progress := e.startProgress(files)
 	err = r.read(ctx)
+	if err == nil && join != nil {
+		err = join.Close()
+	}
 	progress.stop()
 	if err != nil {
 		return err
@@ -146,7 +140,7 @@ func (e *environment) report(ctx context.Context, files []*capture.File, s scope
 	for _, w := range r.warnings() {
 		e.log.Warn(w)
 	}
-	if err := out.close(r.input(ctx.Err() != nil)); err != nil {
+	if err := out.close(r.input(ctx.Err() != nil), join); err != nil {
 		return err
 	}
 	switch {
@@ -158,4 +152,19 @@ func (e *environment) report(ctx context.Context, files []*capture.File, s scope
 		return errFindings
 	}
 	return nil
+}
+
+// newJoin reads the logs and puts the join between the reader and its output. It is nil when there are no logs.
+func (e *environment) newJoin(logs []string, r *reader) (*analysis.Join, error) {
+	if len(logs) == 0 {
+		return nil, nil
+	}
+	join := analysis.NewJoin(r.each)
+	x := &analysis.Explainer{Expectations: r.scope.expect}
+	_, err := e.readLogs(logs, x, func(le *analysis.LogEntry) error {
+		join.Entry(le)
+		return nil
+	})
+	r.each = join.Connection
+	return join, err
 }

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/etcdtap/etcdtap/analysis"
+	"github.com/etcdtap/etcdtap/analysis/report"
+)
+
+// portFlags say which ports are etcd's.
+type portFlags struct {
+	client, peer, metrics []uint
+}
+
+func (f *portFlags) register(fl *pflag.FlagSet) {
+	fl.UintSliceVar(&f.client, "client-port", []uint{2379}, "`port` of etcd's client API; repeatable, replaces the default")
+	fl.UintSliceVar(&f.peer, "peer-port", []uint{2380}, "`port` of etcd's peers; repeatable, replaces the default")
+	fl.UintSliceVar(&f.metrics, "metrics-port", []uint{2381}, "`port` of etcd's metrics; repeatable, replaces the default")
+}
+
+func (f *portFlags) expectations() (x analysis.Expectations, err error) {
+	for _, p := range []struct {
+		flag string
+		from []uint
+		to   *[]uint16
+	}{{"client-port", f.client, &x.ClientPorts}, {"peer-port", f.peer, &x.PeerPorts}, {"metrics-port", f.metrics, &x.MetricsPorts}} {
+		if *p.to, err = ports(p.flag, p.from); err != nil {
+			return x, err
+		}
+	}
+	return x, nil
+}
+
+// ports checks port numbers.
+func ports(flag string, list []uint) ([]uint16, error) {
+	out := make([]uint16, 0, len(list))
+	for _, p := range list {
+		if p == 0 || p > 65535 {
+			return nil, &usageError{fmt.Errorf("--%s expects a port from 1 to 65535, got %d", flag, p), "for example --" + flag + " 2379"}
+		}
+		out = append(out, uint16(p))
+	}
+	return out, nil
+}
+
+// formatFlags say how output looks.
+type formatFlags struct {
+	output, color string
+}
+
+func (f *formatFlags) register(fl *pflag.FlagSet) {
+	fl.StringVarP(&f.output, "output", "o", "text", "`format`: text or json (one object per line, see docs/json.md)")
+	fl.StringVar(&f.color, "color", "auto", "`when` to colour: auto (on a terminal, unless NO_COLOR is set), always, never")
+}
+
+// check rejects values that do not exist.
+func (f *formatFlags) check() error {
+	if err := oneOf("output", f.output, "text", "json"); err != nil {
+		return err
+	}
+	return oneOf("color", f.color, "auto", "always", "never")
+}
+
+// oneOf is the error for a flag whose value is none of those allowed.
+func oneOf(flag, value string, allowed ...string) error {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return &usageError{fmt.Errorf("--%s expects one of %s, got %q", flag, strings.Join(allowed, ", "), value), "run the command with --help for what each does"}
+}
+
+// text are the options of text output on this standard output.
+func (f *formatFlags) text(e *environment) report.TextOptions {
+	width, tty := terminal(e.stdout)
+	return report.TextOptions{
+		Color: f.color == "always" || f.color == "auto" && tty && e.getenv("NO_COLOR") == "",
+		Width: width,
+	}
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/etcdtap/etcdtap/analysis"
+	"github.com/etcdtap/etcdtap/analysis/etcdlog"
+)
+
+// maxLogWindow bounds what zstd may hold in memory: the limit of the zstd command.
+const maxLogWindow = 128 << 20
+
+// logSource is one log being read: its lines become entries, judged.
+type logSource struct {
+	name   string
+	reader etcdlog.Reader
+}
+
+// readLogs reads whole logs, one after the other, and gives each entry with its judgement. "-" is standard input.
+func (e *environment) readLogs(names []string, x *analysis.Explainer, each func(*analysis.LogEntry) error) (analysis.LogInput, error) {
+	var in analysis.LogInput
+	for _, name := range names {
+		s := &logSource{name: name}
+		if err := e.readLog(s, x, each); err != nil {
+			return in, err
+		}
+		in.Files++
+		s.count(&in)
+	}
+	return in, nil
+}
+
+// count adds what was read to in.
+func (s *logSource) count(in *analysis.LogInput) {
+	t := &s.reader.Stats
+	in.Lines += t.Lines
+	in.PassedOver += t.PassedOver
+	in.Unrecognised += t.Unrecognised
+	in.Overlong += t.Overlong
+	in.Broken += t.Broken
+}
+
+func (e *environment) readLog(s *logSource, x *analysis.Explainer, each func(*analysis.LogEntry) error) error {
+	var src io.Reader = e.stdin
+	if s.name != "-" {
+		f, err := openLog(s.name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		src = f
+	}
+	src, err := decompressed(src)
+	if err != nil {
+		return fmt.Errorf("%s: expected a log, gzip or zstd, found damaged compression (%w)", s.name, err)
+	}
+	failed := error(nil)
+	take := s.taker(x, each, &failed)
+	if err := s.reader.Read(src, take); err != nil && failed == nil {
+		failed = fmt.Errorf("reading %s: %w", s.name, err)
+	}
+	s.reader.End(take)
+	return failed
+}
+
+// taker judges each entry and hands it on, until the first error.
+func (s *logSource) taker(x *analysis.Explainer, each func(*analysis.LogEntry) error, failed *error) func(*etcdlog.Entry) {
+	return func(entry *etcdlog.Entry) {
+		if *failed == nil {
+			le := x.Explain(entry, s.name)
+			*failed = each(&le)
+		}
+	}
+}
+
+// openLog opens a file that is not a directory.
+func openLog(name string) (*os.File, error) {
+	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s does not exist: check the name; etcd's log is in 'journalctl -u etcd' or 'kubectl -n kube-system logs etcd-NODE', and - reads a pipe", name)
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("%s may not be read by this user: try 'sudo cat %s | etcdtap explain -'", name, name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		f.Close()
+		return nil, fmt.Errorf("%s is a directory, expected a log file: name the file in it", name)
+	}
+	return f, nil
+}
+
+// decompressed sees through gzip and zstd.
+func decompressed(r io.Reader) (io.Reader, error) {
+	b := bufio.NewReaderSize(r, 64<<10)
+	head, err := b.Peek(4)
+	if err != nil && err != io.EOF {
+		return b, nil // the error comes again when it is read
+	}
+	switch {
+	case len(head) >= 2 && head[0] == 0x1f && head[1] == 0x8b:
+		return gzip.NewReader(b)
+	case string(head) == "\x28\xb5\x2f\xfd":
+		return zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxLogWindow), zstd.WithDecoderMaxWindow(maxLogWindow))
+	}
+	return b, nil
+}
