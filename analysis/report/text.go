@@ -39,7 +39,7 @@ func (t *Text) Connection(c *analysis.Connection) error {
 	if t.err != nil {
 		return t.err
 	}
-	t.date(c.Start)
+	t.date(c.Start, " UTC")
 	worst := c.Worst()
 	if worst == nil {
 		t.headLine(c, healthy(c), "")

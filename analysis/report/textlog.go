@@ -1,14 +1,17 @@
 package report
 
 import (
-	"github.com/etcdtap/etcdtap/analysis"
 	"io"
+	"time"
+
+	"github.com/etcdtap/etcdtap/analysis"
 )
 
 // logTally is what the entries of a log have in common: how good their times are, and what was not understood.
 type logTally struct {
 	zoned, unzoned, guessed int64 // entries whose time has a zone; has none; has no year
-	unrecognised            []analysis.LogPlace
+	unrecognised            int64
+	examples                []analysis.LogPlace // of those
 }
 
 // maxUnrecognisedShown is how many lines that match nothing known are shown with their text; all are in the JSON.
@@ -19,6 +22,8 @@ type LogText struct {
 	page
 	tally     logTally
 	explained map[analysis.Code]*analysis.LogGroup // the group that was shown in full
+	gateway   bool                                 // it was said what a client on etcd's own address is
+	oneDay    bool                                 // the head names the day
 }
 
 // NewLogText makes a LogReport that writes to w.
@@ -36,7 +41,11 @@ func (t *LogText) Entry(e *analysis.LogEntry) error {
 		return nil
 	}
 	if e.HasTime {
-		t.date(e.Time)
+		zone := " UTC"
+		if !e.Zone {
+			zone = ", time zone not known"
+		}
+		t.date(e.Time, zone)
 	}
 	t.entryLine(e, "")
 	return t.written()
@@ -53,12 +62,15 @@ func (l *logTally) add(e *analysis.LogEntry) {
 	if e.YearGuessed {
 		l.guessed++
 	}
-	if e.Findings[0].Code == analysis.CodeUnrecognisedRejection && len(l.unrecognised) < maxUnrecognisedShown {
+	if e.Findings[0].Code != analysis.CodeUnrecognisedRejection {
+		return
+	}
+	if l.unrecognised++; len(l.examples) < maxUnrecognisedShown {
 		text := e.Error
 		if text == "" {
 			text = e.Text
 		}
-		l.unrecognised = append(l.unrecognised, analysis.LogPlace{File: e.File, Line: e.Line, Text: text})
+		l.examples = append(l.examples, analysis.LogPlace{File: e.File, Line: e.Line, Text: text})
 	}
 }
 
@@ -82,12 +94,17 @@ func (t *LogText) Summary(s *analysis.LogSummary) error {
 	if t.err != nil {
 		return t.err
 	}
-	if len(t.buf) > 0 || !t.day.IsZero() {
+	if len(t.buf) > 0 || !t.day.IsZero() || len(t.explained) > 0 {
 		t.buf = append(t.buf, '\n')
 	}
 	groups := s.Groups()
+	causes := byCode(groups)
+	t.oneDay = s.Start.UTC().Truncate(24 * time.Hour).Equal(s.End.UTC().Truncate(24 * time.Hour))
 	t.head(s)
-	for _, c := range byCode(groups) {
+	if len(causes) > 1 {
+		t.codes(countsOf(causes))
+	}
+	for _, c := range causes {
 		t.buf = append(t.buf, '\n')
 		t.cause(c)
 	}
@@ -158,11 +175,9 @@ func (t *LogText) input(s *analysis.LogSummary) {
 	}
 	t.buf = append(t.buf, '\n')
 	t.paragraph(text+": "+number(s.Entries)+" about failed connections, "+number(in.PassedOver)+" passed over.", "", "  ", plain)
-	if in.Unrecognised > 0 {
-		t.paragraph("look like a rejection and match nothing known: "+number(in.Unrecognised), "  ", "    ", yellow)
-	}
-	for i := range t.tally.unrecognised {
-		p := &t.tally.unrecognised[i]
+	t.count("look like a rejection and match nothing known", t.tally.unrecognised, yellow)
+	for i := range t.tally.examples {
+		p := &t.tally.examples[i]
 		t.paragraph(placeOf(p.File, p.Line)+" "+errorText(p.Text), "    ", "      ", plain)
 	}
 	t.count("cut short, or not well-formed", in.Broken, yellow)

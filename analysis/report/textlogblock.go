@@ -1,6 +1,9 @@
 package report
 
 import (
+	"cmp"
+	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/etcdtap/etcdtap/analysis"
@@ -18,9 +21,12 @@ func (t *LogText) Group(g *analysis.LogGroup) error {
 		return t.err
 	}
 	if first := t.explained[g.Code]; first == nil {
+		if len(t.explained) > 0 {
+			t.buf = append(t.buf, '\n')
+		}
 		t.block(g)
 	} else {
-		t.another(g, first)
+		t.another(g, first, string(g.Code)+", as above, also from ")
 	}
 	return t.written()
 }
@@ -37,14 +43,22 @@ func (t *LogText) Repeats(g *analysis.LogGroup) error {
 	if r, ok := g.Rhythm(); ok {
 		text += ", " + rhythmWords(r.Code)
 	}
-	t.paragraph(text, "", indent, dim)
+	t.put(text, dim)
+	t.buf = append(t.buf, '\n')
 	return t.written()
 }
 
 // causeGroups are the groups of one code.
 type causeGroups []*analysis.LogGroup
 
-// byCode puts the groups of a code together; codes and groups stay in order.
+func (c causeGroups) lines() (n int64) {
+	for _, g := range c {
+		n += g.Count
+	}
+	return n
+}
+
+// byCode puts the groups of a code together, which stay in order: the most severe cause first, then the most frequent.
 func byCode(groups []*analysis.LogGroup) []causeGroups {
 	var out []causeGroups
 	at := make(map[analysis.Code]int)
@@ -57,34 +71,45 @@ func byCode(groups []*analysis.LogGroup) []causeGroups {
 		}
 		out[i] = append(out[i], g)
 	}
+	slices.SortStableFunc(out, func(a, b causeGroups) int {
+		return cmp.Or(cmp.Compare(b[0].Severity(), a[0].Severity()), cmp.Compare(b.lines(), a.lines()))
+	})
 	return out
 }
 
-// cause writes the first group in full, unless the cause was explained before, and the others in short.
+// countsOf counts the lines of each cause.
+func countsOf(causes []causeGroups) []analysis.CodeCount {
+	out := make([]analysis.CodeCount, 0, len(causes))
+	for _, groups := range causes {
+		f := &groups[0].Findings[0]
+		out = append(out, analysis.CodeCount{Code: f.Code, Severity: f.Severity, Title: f.Title, Connections: groups.lines()})
+	}
+	return out
+}
+
+// cause writes the first group in full, unless the cause was explained while the log was followed, and the others in short.
 func (t *LogText) cause(groups causeGroups) {
-	shown := 0
+	first, before := t.explained[groups[0].Code], ""
+	if first == nil {
+		first, before = groups[0], "also "
+		t.block(first)
+		groups = groups[1:]
+	} else {
+		t.put(string(first.Code), severityStyle(first.Severity()))
+		t.buf = append(t.buf, ", explained above\n"...)
+	}
 	for i, g := range groups {
-		first := t.explained[g.Code]
-		switch {
-		case first == nil:
-			t.block(g)
-			continue
-		case shown == maxMoreClients:
+		if i == maxMoreClients {
 			t.otherClients(groups[i:])
 			return
 		}
-		shown++
-		t.another(g, first)
+		t.another(g, first, before)
 	}
 }
 
 // otherClients counts the clients that are not shown.
 func (t *LogText) otherClients(rest causeGroups) {
-	n := int64(0)
-	for _, g := range rest {
-		n += g.Count
-	}
-	t.paragraph("and "+plural(n, "more line")+" of "+plural(int64(len(rest)), "other client"), indent, indent, dim)
+	t.paragraph("and "+plural(rest.lines(), "more line")+" of "+plural(int64(len(rest)), "other client"), indent, indent, dim)
 }
 
 // block writes a group in full.
@@ -93,7 +118,7 @@ func (t *LogText) block(g *analysis.LogGroup) {
 	f := &g.Findings[0]
 	t.blockHead(g, f)
 	t.paragraph(printable(f.Meaning), indent, indent, plain)
-	t.paragraph(standingOf(f)+groupPlace(g), indent, indent, dim)
+	t.paragraph(standingOf(f)+t.groupPlace(g), indent, indent, dim)
 	t.groupNotes(g)
 	t.paragraph("log: "+errorText(g.First.Text), indent, indent+"  ", plain)
 	if f.Severity > analysis.Info {
@@ -124,12 +149,12 @@ func (t *LogText) blockHead(g *analysis.LogGroup, f *analysis.Finding) {
 	}
 }
 
-// groupPlace says which versions write so, and where the lines stand.
-func groupPlace(g *analysis.LogGroup) string {
+// groupPlace says which versions write so, and where and when the lines were written.
+func (t *LogText) groupPlace(g *analysis.LogGroup) string {
 	s := ""
 	for i, v := range g.Versions {
 		if i == 0 {
-			s += "; etcd "
+			s += "; written by etcd "
 		} else {
 			s += " or "
 		}
@@ -143,23 +168,28 @@ func groupPlace(g *analysis.LogGroup) string {
 	default:
 		s += " to " + placeOf(g.Last.File, g.Last.Line)
 	}
+	if when := groupTimes(g, t.oneDay); when != "" {
+		s += ", " + when
+	}
 	return s
 }
 
 // groupNotes writes what the lines show together.
 func (t *LogText) groupNotes(g *analysis.LogGroup) {
 	if g.Gateway && g.Client.IsValid() {
-		t.paragraph(analysis.Quote(g.Client.String())+" is etcd's own address: this is its grpc-gateway, or another program on the same machine", indent, indent, plain)
+		text := brief(g.Client.String(), maxNameShown) + " is etcd's own address"
+		if !t.gateway {
+			text += ": the client is its grpc-gateway, or another program on the same machine"
+		}
+		t.gateway = true
+		t.paragraph(text, indent, indent, plain)
 	}
 	if len(g.ServerNames) > 0 {
-		text := "asked for "
-		for i, n := range g.ServerNames {
-			if i > 0 {
-				text += ", "
-			}
-			text += brief(n, maxNameShown)
+		names := make([]string, 0, len(g.ServerNames))
+		for _, n := range g.ServerNames {
+			names = append(names, brief(n, maxNameShown))
 		}
-		t.paragraph(text, indent, indent, dim)
+		t.paragraph("asked for "+strings.Join(names, ", "), indent, indent, dim)
 	}
 	if g.Sampled {
 		t.paragraph(plural(g.Count, "line")+": zap left others out, so this is a lower bound", indent, indent, yellow)
@@ -184,12 +214,8 @@ func (t *LogText) rhythm(g *analysis.LogGroup) {
 }
 
 // another writes a further client of a cause that was explained: who, how often, and what differs.
-func (t *LogText) another(g, first *analysis.LogGroup) {
-	text := "also " + groupPair(g) + ": " + span(g)
-	if !g.First.Time.IsZero() {
-		text += ", " + period(g.First.Time, g.Last.Time)
-	}
-	text += groupPlace(g)
+func (t *LogText) another(g, first *analysis.LogGroup, before string) {
+	text := before + groupPair(g) + ": " + span(g) + t.groupPlace(g)
 	if r, ok := g.Rhythm(); ok {
 		text += "; " + rhythmWords(r.Code)
 	}
@@ -211,9 +237,28 @@ func (t *LogText) alternatives(list []analysis.Finding) {
 			text = "also "
 		}
 		text += string(f.Code) + " (" + f.Confidence.String() + "): " + printable(f.Title)
-		if len(f.Fix) > 0 && f.Confidence != analysis.Certain {
-			text += ". To tell: " + printable(f.Fix[0])
+		if len(f.Fix) == 0 || f.Confidence == analysis.Certain {
+			t.paragraph(text, indent, indent+"  ", plain)
+			continue
 		}
-		t.paragraph(text, indent, indent+"  ", plain)
+		t.advice(text+". To tell: "+printable(f.Fix[0]), indent, indent+"  ")
+	}
+}
+
+// advice writes prose with commands in it. Each command after a colon gets a line of its own and is never wrapped, as in fixes.
+func (t *page) advice(text, first, rest string) {
+	for {
+		head, tail, found := strings.Cut(text, ": `")
+		command, after, closed := strings.Cut(tail, "`")
+		if !found || !closed {
+			if text != "" {
+				t.paragraph(text, first, rest, plain)
+			}
+			return
+		}
+		t.paragraph(head+":", first, rest, plain)
+		t.buf = append(append(append(t.buf, rest...), ' ', ' '), command...)
+		t.buf = append(t.buf, '\n')
+		text, first = strings.TrimLeft(after, ",;. "), rest
 	}
 }

@@ -2,6 +2,7 @@ package report
 
 import (
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -39,10 +40,16 @@ func placeOf(file string, line int64) string {
 	return brief(file, maxNameShown) + ":" + number(line)
 }
 
-// errorText is what the line says went wrong, in quotes.
-func errorText(s string) string { return `"` + brief(s, maxErrorShown) + `"` }
+// errorText is what the line says went wrong, in quotes where it has none itself.
+func errorText(s string) string {
+	s = brief(s, maxErrorShown)
+	if strings.Contains(s, `"`) {
+		return s
+	}
+	return `"` + s + `"`
+}
 
-// textOf is the error, or the line itself when it has none.
+// entryText is the error, or the line itself when it has none.
 func entryText(e *analysis.LogEntry) string {
 	if e.Error != "" {
 		return errorText(e.Error)
@@ -67,7 +74,7 @@ func spokenByServer(k etcdlog.Kind) bool {
 func groupPair(g *analysis.LogGroup) string {
 	switch {
 	case g.Client.IsValid():
-		return analysis.Quote(g.Client.String()) + " > " + portName(g.Endpoint)
+		return brief(g.Client.String(), maxNameShown) + " > " + portName(g.Endpoint)
 	case spokenByServer(g.Kind):
 		return "a client > " + portName(g.Endpoint)
 	}
@@ -97,7 +104,7 @@ func entryPair(e *analysis.LogEntry) string {
 		if !e.Remote.IsValid() {
 			return "a client > " + portName(e.Endpoint)
 		}
-		return analysis.Quote(e.Remote.String()) + " > " + portName(e.Endpoint)
+		return brief(e.Remote.String(), maxNameShown) + " > " + portName(e.Endpoint)
 	}
 	other := e.Peer
 	if other == "" && e.Remote.IsValid() {
@@ -115,10 +122,25 @@ func span(g *analysis.LogGroup) string {
 	if g.AtLeast > g.Count {
 		s = "at least " + number(g.AtLeast) + " ×"
 	}
-	if d := g.Last.Time.Sub(g.First.Time); d > 0 && !g.First.Time.IsZero() {
-		s += " in " + interval(d)
+	if from, to := times(g); to.After(from) {
+		s += " in " + interval(to.Sub(from))
 	}
 	return s
+}
+
+// times are those of the first and last line that have one, the earlier first: several files are read one after the other.
+func times(g *analysis.LogGroup) (from, to time.Time) {
+	from, to = g.First.Time, g.Last.Time
+	switch {
+	case from.IsZero():
+		from = to
+	case to.IsZero():
+		to = from
+	}
+	if to.Before(from) {
+		return to, from
+	}
+	return from, to
 }
 
 // dayTime is a moment with its date.
@@ -135,6 +157,20 @@ func period(from, to time.Time) string {
 		return dayTime(from) + " to " + string(appendClock(nil, to))
 	}
 	return dayTime(from) + " to " + dayTime(to)
+}
+
+// groupTimes is when a group's lines were written, for a reader who knows the day if oneDay is set; "" without times.
+func groupTimes(g *analysis.LogGroup, oneDay bool) string {
+	from, to := times(g)
+	switch {
+	case from.IsZero():
+		return ""
+	case !oneDay:
+		return period(from, to)
+	case from.Equal(to):
+		return string(appendClock(nil, from))
+	}
+	return string(appendClock(append(appendClock(nil, from), " to "...), to))
 }
 
 // gapsText is "gaps 1.00, 1.33 s".

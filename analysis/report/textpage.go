@@ -53,12 +53,12 @@ func (t *page) paragraph(text, first, rest string, in style) {
 }
 
 // date writes the date line when the day is another one.
-func (t *page) date(at time.Time) {
+func (t *page) date(at time.Time, zone string) {
 	day := at.UTC().Truncate(24 * time.Hour)
 	if day.Equal(t.day) {
 		return
 	}
-	text := "# " + day.Format("2006-01-02") + " UTC"
+	text := "# " + day.Format("2006-01-02") + zone
 	if t.day.IsZero() && t.options.Source != "" {
 		text += ", " + analysis.Quote(t.options.Source)
 	}

@@ -197,7 +197,7 @@ func appendRightAligned(dst []byte, s string, width int) []byte {
 }
 
 // codes writes how many connections have which finding.
-func (t *Text) codes(codes []analysis.CodeCount) {
+func (t *page) codes(codes []analysis.CodeCount) {
 	if len(codes) == 0 {
 		return
 	}
