@@ -24,6 +24,7 @@ type LogText struct {
 	explained map[analysis.Code]*analysis.LogGroup // the group that was shown in full
 	gateway   bool                                 // it was said what a client on etcd's own address is
 	oneDay    bool                                 // the head names the day
+	oneFile   bool                                 // the head names the file
 }
 
 // NewLogText makes a LogReport that writes to w.
@@ -100,6 +101,7 @@ func (t *LogText) Summary(s *analysis.LogSummary) error {
 	groups := s.Groups()
 	causes := byCode(groups)
 	t.oneDay = s.Start.UTC().Truncate(24 * time.Hour).Equal(s.End.UTC().Truncate(24 * time.Hour))
+	t.oneFile = s.Input.Files == 1 && t.options.Source != ""
 	t.head(s)
 	if len(causes) > 1 {
 		t.codes(countsOf(causes))
@@ -121,6 +123,10 @@ func (t *LogText) head(s *analysis.LogSummary) {
 	text := "# "
 	if t.options.Source != "" {
 		text += analysis.Quote(t.options.Source) + ": "
+	}
+	if s.Input.Lines == 0 && s.Entries == 0 {
+		t.paragraph(text+"empty: there is not a single line.", "", "  ", yellow)
+		return
 	}
 	if s.Entries == 0 {
 		t.paragraph(text+"no line about a failed connection in "+plural(s.Input.Lines, "line")+".", "", "  ", yellow)

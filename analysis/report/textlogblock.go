@@ -160,18 +160,27 @@ func (t *LogText) groupPlace(g *analysis.LogGroup) string {
 		}
 		s += brief(v, maxNameShown)
 	}
-	s += "; " + placeOf(g.First.File, g.First.Line)
-	switch {
-	case g.Count < 2:
-	case g.Last.File == g.First.File:
-		s += " to " + number(g.Last.Line)
-	default:
-		s += " to " + placeOf(g.Last.File, g.Last.Line)
-	}
+	s += "; " + t.placesOf(g)
 	if when := groupTimes(g, t.oneDay); when != "" {
 		s += ", " + when
 	}
 	return s
+}
+
+// placesOf says where the first and last line of a group stand.
+func (t *LogText) placesOf(g *analysis.LogGroup) string {
+	switch first := placeOf(g.First.File, g.First.Line); {
+	case g.Count < 2 && t.oneFile:
+		return placeOf("", g.First.Line)
+	case g.Count < 2:
+		return first
+	case t.oneFile:
+		return "lines " + number(g.First.Line) + " to " + number(g.Last.Line)
+	case g.Last.File == g.First.File:
+		return first + " to " + number(g.Last.Line)
+	default:
+		return first + " to " + placeOf(g.Last.File, g.Last.Line)
+	}
 }
 
 // groupNotes writes what the lines show together.

@@ -122,7 +122,7 @@ func span(g *analysis.LogGroup) string {
 	if g.AtLeast > g.Count {
 		s = "at least " + number(g.AtLeast) + " ×"
 	}
-	if from, to := times(g); to.After(from) {
+	if from, to := times(g); to.Sub(from) >= time.Millisecond {
 		s += " in " + interval(to.Sub(from))
 	}
 	return s
