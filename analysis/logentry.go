@@ -3,6 +3,7 @@ package analysis
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/etcdtap/etcdtap/analysis/etcdlog"
 )
@@ -23,8 +24,15 @@ type LogEntry struct {
 // etcd's usual ports. It is not safe for concurrent use.
 type Explainer struct {
 	Expectations Expectations // no ports at all means DefaultExpectations
-	local        map[netip.Addr]bool
+	local        map[localKey]bool
 	known        map[textKey]*textRule
+}
+
+// localKey is an address that a log shows to be its own etcd's. Logs of several members may be read together, and to each the
+// others are clients.
+type localKey struct {
+	file string
+	addr netip.Addr
 }
 
 // textKey finds the rule for an error text that came before: most logs repeat a handful.
@@ -41,16 +49,16 @@ const (
 // Explain judges e. The result owns its findings.
 func (x *Explainer) Explain(e *etcdlog.Entry, file string) LogEntry {
 	if x.local == nil {
-		x.local, x.known = make(map[netip.Addr]bool), make(map[textKey]*textRule)
+		x.local, x.known = make(map[localKey]bool), make(map[textKey]*textRule)
 		if p := &x.Expectations; len(p.ClientPorts)+len(p.PeerPorts)+len(p.MetricsPorts) == 0 {
 			*p = DefaultExpectations()
 		}
 	}
 	if e.Local.IsValid() && len(x.local) < maxLocal && (e.Kind == etcdlog.KindRejected || e.Kind == etcdlog.KindServerHandshake) {
-		x.local[e.Local.Addr()] = true
+		x.local[localKey{file, e.Local.Addr()}] = true
 	}
 	le := LogEntry{Entry: *e, File: file, Endpoint: x.endpoint(e)}
-	le.Gateway = byServer&(1<<e.Kind) != 0 && ownAddress(x.local, e)
+	le.Gateway = byServer&(1<<e.Kind) != 0 && (own(e) || e.Remote.IsValid() && x.local[localKey{file, e.Remote.Addr()}])
 	le.Findings = x.findings(&le)
 	return le
 }
@@ -140,12 +148,13 @@ func (x *Explainer) rule(e *LogEntry) *textRule {
 // context adds what the rest of the line says: the endpoint, whether the certificate had verified, whose address it is.
 func (x *Explainer) context(f *Finding, e *LogEntry) {
 	switch {
-	case f.Code == CodeGRPCToPeerPort && e.Endpoint == EndpointPeer:
+	case f.Code == CodeGRPCToPeerPort && f.Confidence == Likely && e.Endpoint == EndpointPeer && !strings.HasSuffix(e.Error, "EOF"):
+		// An end without a word is what a client without TLS gets, too.
 		f.Confidence = Certain
 	case f.Code == CodePlaintextToTLS && e.Kind == etcdlog.KindRejected && e.Endpoint == EndpointPeer:
 		f.add("on the peer port it may be another member whose URL for this one begins with http://")
-	case f.Code == CodeClientCertKeyUsage && e.Gateway && f.AtFault != FaultServer:
-		refineKeyUsage(f, &e.Entry)
+	case f.Code == CodeClientCertKeyUsage && e.Gateway:
+		f.presentsItself()
 	}
 	if e.Names && e.Kind == etcdlog.KindRejected {
 		f.add("the line names the certificate's addresses, so its CA, dates and key usage were right")

@@ -1,7 +1,6 @@
 package analysis
 
 import (
-	"net/netip"
 	"strings"
 
 	"github.com/etcdtap/etcdtap/analysis/etcdlog"
@@ -155,6 +154,15 @@ func parseHex(s string) (uint16, bool) {
 	return n, true
 }
 
+// refineUnreadable: once the certificate's names are in the line, the handshake is over, and the only file still to be read is the
+// list of revoked certificates.
+func refineUnreadable(f *Finding, e *etcdlog.Entry) []Finding {
+	if e.Names {
+		f.become(CodeCRLUnreadable, f.Confidence)
+	}
+	return nil
+}
+
 // refineExpired tells expired from not yet valid.
 func refineExpired(f *Finding, e *etcdlog.Entry) []Finding {
 	now := between(e.Error, "current time ", " ")
@@ -167,14 +175,11 @@ func refineExpired(f *Finding, e *etcdlog.Entry) []Finding {
 	return nil
 }
 
-// refineKeyUsage recognises etcd's own gateway: it presents the server certificate to its own client port
+// presentsItself says that the client is etcd's own gateway: it presents the server certificate to its own client port
 // (server/embed/serve.go, registerGateway).
-func refineKeyUsage(f *Finding, e *etcdlog.Entry) []Finding {
-	if own(e) {
-		f.AtFault = FaultServer
-		f.add("the client is etcd itself: its grpc-gateway presents the server certificate, which lacks clientAuth, to its own port. Either issue server.crt with clientAuth too, or start etcd with --enable-grpc-gateway=false")
-	}
-	return nil
+func (f *Finding) presentsItself() {
+	f.AtFault = FaultServer
+	f.add("the client is etcd itself: its grpc-gateway presents the server certificate, which lacks clientAuth, to its own port. Either issue server.crt with clientAuth too, or start etcd with --enable-grpc-gateway=false")
 }
 
 // own reports whether the client's address is one of this machine's, as far as a line shows.
@@ -203,9 +208,4 @@ func refineDesync(f *Finding, e *etcdlog.Entry) []Finding {
 		f.add("301 is how a second ClientHello begins")
 	}
 	return nil
-}
-
-// ownAddress is for the reader of many lines: a client on an address on which etcd itself listens.
-func ownAddress(local map[netip.Addr]bool, e *etcdlog.Entry) bool {
-	return own(e) || e.Remote.IsValid() && local[e.Remote.Addr()]
 }

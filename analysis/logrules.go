@@ -11,8 +11,7 @@ import (
 // follows in also. The wording of what a code means is the catalogue's.
 type textRule struct {
 	kinds      kindSet
-	words      []string // all of them are in the error, in this order; "^" before the first: the error begins with it; "$" after the last: it ends there
-	without    string   // must not be in it; "" for nothing
+	words      []string // all of them are in the error, in this order; "^…$" is the whole of it
 	code       Code
 	confidence Confidence
 	fault      Fault                                        // FaultUnknown: the catalogue's
@@ -83,7 +82,7 @@ var serverTexts = [...]textRule{
 	{kinds: byServer, words: []string{"name constraint"}, code: CodeClientCertChainInvalid, confidence: Certain},
 	{kinds: byServer, words: []string{"certificate signed by unknown authority"}, code: CodeClientCertUntrusted, confidence: Certain},
 	{kinds: byServer, words: []string{"has expired or is not yet valid"}, code: CodeClientCertExpired, confidence: Certain, refine: refineExpired},
-	{kinds: byServer, words: []string{"incompatible key usage"}, code: CodeClientCertKeyUsage, confidence: Certain, refine: refineKeyUsage},
+	{kinds: byServer, words: []string{"incompatible key usage"}, code: CodeClientCertKeyUsage, confidence: Certain},
 	{kinds: byServer, words: []string{"remote error: tls: bad certificate"}, code: CodeServerCertRefused, confidence: Certain, note: "Go clients send this for a CA they do not know, a name that does not fit and an expired certificate alike"},
 	{kinds: byServer, words: []string{"remote error: tls: unknown certificate authority"}, code: CodeServerCertRefused, confidence: Certain, refine: untrustedToo},
 	{kinds: byServer, words: []string{"remote error: tls: unknown certificate"}, code: CodeServerCertRefused, confidence: Certain},
@@ -106,14 +105,16 @@ var serverTexts = [...]textRule{
 	{kinds: byServer, words: []string{"certificate serial ", "revoked"}, code: CodeClientCertRevoked, confidence: Certain},
 	{kinds: byServer, words: []string{"malformed crl"}, code: CodeCRLUnreadable, confidence: Certain, note: "3.6 and later read DER only: a PEM list that worked in 3.5 is refused, and with it every client"},
 	{kinds: byServer, words: []string{"crl", "no such file"}, code: CodeCRLUnreadable, confidence: Certain},
-	{kinds: byServer, words: []string{"open ", "no such file"}, code: CodeServerCertUnreadable, confidence: Certain},
-	{kinds: byServer, words: []string{"open ", "permission denied"}, code: CodeServerCertUnreadable, confidence: Certain},
+	{kinds: byServer, words: []string{"open ", "no such file"}, code: CodeServerCertUnreadable, confidence: Certain, refine: refineUnreadable},
+	{kinds: byServer, words: []string{"open ", "permission denied"}, code: CodeServerCertUnreadable, confidence: Certain, refine: refineUnreadable},
 	{kinds: byServer, words: []string{"private key does not match public key"}, code: CodeServerCertUnreadable, confidence: Certain},
 	{kinds: byServer, words: []string{"invalid signature by the client certificate"}, code: CodeClientCertInvalid, confidence: Certain},
 	{kinds: byServer, words: []string{"failed to parse client"}, code: CodeClientCertInvalid, confidence: Certain},
 	{kinds: byServer, words: []string{"RSA key larger than"}, code: CodeClientCertInvalid, confidence: Certain},
 	{kinds: byServer, words: []string{"no FIPS compatible certificate chains"}, code: CodeFIPSRefused, confidence: Certain},
 	{kinds: byServer, words: []string{"unsupported by FIPS"}, code: CodeFIPSRefused, confidence: Likely},
+	{kinds: byServer, words: []string{"issuer name does not match"}, code: CodeClientCertChainInvalid, confidence: Certain},
+	{kinds: byServer, words: []string{"x509: "}, code: CodeClientCertRefused, confidence: Likely, note: "the error is Go's verdict on the client's certificate, in words that are not known here: read them in the evidence"},
 }
 
 // clientTexts are what clients say of etcd: etcdctl, kube-apiserver, grpcurl, curl, and members of each other.
@@ -138,18 +139,27 @@ var clientTexts = [...]textRule{
 	{kinds: byClient, words: []string{"remote error: tls: protocol version not supported"}, code: CodeVersionMismatch, confidence: Certain},
 	{kinds: byClient, words: []string{"remote error: tls: handshake failure"}, code: CodeClientCertMissing, confidence: Possible, also: []alternative{{CodeCipherMismatch, "etcd's log has the reason: `grep 'rejected connection'`"}}},
 	{kinds: byClient, words: []string{"remote error: tls: no application protocol"}, code: CodeALPNMismatch, confidence: Certain},
+	{kinds: byClient, words: []string{"remote error: tls: "}, code: CodeServerAlert, confidence: Certain},
 	{kinds: byClient, words: []string{"alert bad certificate"}, code: CodeClientCertRefused, confidence: Certain},
 	{kinds: byClient, words: []string{"alert unknown ca"}, code: CodeClientCertUntrusted, confidence: Certain},
 	{kinds: byClient, words: []string{"alert certificate expired"}, code: CodeClientCertExpired, confidence: Certain},
 	{kinds: byClient, words: []string{"alert handshake failure"}, code: CodeClientCertMissing, confidence: Possible, also: []alternative{{CodeCipherMismatch, "etcd's log has the reason: `grep 'rejected connection'`"}}},
 	{kinds: byClient, words: []string{"alert protocol version"}, code: CodeVersionMismatch, confidence: Certain},
+	{kinds: byClient, words: []string{"SSL alert number"}, code: CodeServerAlert, confidence: Certain},
 	{kinds: byClient, words: []string{"certificate is valid for "}, code: CodeServerNameMismatch, confidence: Certain},
 	{kinds: byClient, words: []string{"cannot validate certificate for "}, code: CodeServerNameMismatch, confidence: Certain},
 	{kinds: byClient, words: []string{"no alternative certificate subject name matches"}, code: CodeServerNameMismatch, confidence: Certain},
+	{kinds: byClient, words: []string{"certificate is not valid for any names"}, code: CodeServerNameMismatch, confidence: Certain},
+	{kinds: byClient, words: []string{"relies on legacy Common Name"}, code: CodeServerNameMismatch, confidence: Certain},
+	{kinds: byClient, words: []string{"does not match target host name"}, code: CodeServerNameMismatch, confidence: Certain},
+	{kinds: byClient, words: []string{"ostname mismatch"}, code: CodeServerNameMismatch, confidence: Certain},
+	{kinds: byClient, words: []string{"IP address mismatch"}, code: CodeServerNameMismatch, confidence: Certain},
+	{kinds: byClient, words: []string{"incompatible key usage"}, code: CodeServerCertKeyUsage, confidence: Certain},
 	{kinds: byClient, words: []string{"has expired or is not yet valid"}, code: CodeServerCertExpired, confidence: Certain, fault: FaultServer, refine: refineExpired},
 	{kinds: byClient, words: []string{"certificate has expired"}, code: CodeServerCertExpired, confidence: Certain},
 	{kinds: byClient, words: []string{"certificate signed by unknown authority"}, code: CodeServerCertRefused, confidence: Certain, refine: untrustedToo},
 	{kinds: byClient, words: []string{"unable to get local issuer certificate"}, code: CodeServerCertRefused, confidence: Certain, refine: untrustedToo},
+	{kinds: byClient, words: []string{"unable to verify the first certificate"}, code: CodeServerCertRefused, confidence: Certain, refine: untrustedToo},
 	{kinds: byClient, words: []string{"self-signed certificate"}, code: CodeServerCertRefused, confidence: Certain, refine: untrustedToo},
 	{kinds: byClient, words: []string{"self signed certificate"}, code: CodeServerCertRefused, confidence: Certain, refine: untrustedToo},
 	{kinds: byClient, words: []string{"failed to verify certificate"}, code: CodeServerCertRefused, confidence: Certain},
@@ -157,13 +167,15 @@ var clientTexts = [...]textRule{
 	{kinds: byClient, words: []string{"SSL certificate problem"}, code: CodeServerCertRefused, confidence: Certain},
 	{kinds: byClient, words: []string{"Empty reply from server"}, code: CodePlaintextToTLS, confidence: Likely, note: "curl says this when it spoke http:// to a TLS port", also: []alternative{{CodeGRPCToPeerPort, "when the URL was https:// and the port is the peer port: `curl --http1.1` works there"}}},
 	{kinds: byClient, words: []string{"SSL_ERROR_SYSCALL"}, code: CodeTLSToPlaintext, confidence: Likely, also: []alternative{{CodeConnectionReset, captureIt}}},
-	{kinds: byClient, words: []string{"connection refused"}, code: CodeRefused, confidence: Certain},
-	{kinds: byClient, words: []string{"no route to host"}, code: CodeUnanswered, confidence: Certain},
+	{kinds: byClient, words: []string{"onnection refused"}, code: CodeRefused, confidence: Certain},
+	{kinds: byClient, words: []string{"o route to host"}, code: CodeUnanswered, confidence: Certain},
 	{kinds: byClient, words: []string{"dial", "i/o timeout"}, code: CodeUnanswered, confidence: Likely},
-	{kinds: byClient, words: []string{"connection timed out"}, code: CodeUnanswered, confidence: Likely},
+	{kinds: byClient, words: []string{"onnection timed out"}, code: CodeUnanswered, confidence: Likely},
 	{kinds: byClient, words: []string{"i/o timeout"}, code: CodeNoReply, confidence: Likely},
 	{kinds: byClient, words: []string{"TLS handshake timeout"}, code: CodeNoReply, confidence: Likely},
-	{kinds: byClient, words: []string{"connection reset by peer"}, code: CodeConnectionReset, confidence: Likely, also: []alternative{{CodePlaintextToTLS, "when the client speaks http:// to a TLS port, etcd may reset: look at the URL"}}},
+	{kinds: byClient, words: []string{"onnection reset by peer"}, code: CodeConnectionReset, confidence: Likely, also: []alternative{{CodePlaintextToTLS, "when the client speaks http:// to a TLS port, etcd may reset: look at the URL"}}},
+	{kinds: byClient, words: []string{"context deadline exceeded"}, code: CodeNoReply, confidence: Possible, note: "this line names no cause: the lines before it, or etcd's log, may; etcdctl says it of every failure that it retries until its time is up",
+		also: []alternative{{CodePlaintextToTLS, "when its endpoint begins with http://, or has no scheme and no --cacert was given"}, {CodeClientCertRefused, "etcd's log has the reason: `grep 'rejected connection'`"}}},
 	{kinds: kinds(etcdlog.KindPeerDial), words: []string{"EOF"}, code: CodePeerSANMismatch, confidence: Possible, note: "the other member closed without a word; its own log says why",
 		also: []alternative{{CodePlaintextToTLS, "when this member dials http:// and the other expects TLS: `etcdctl member list -w table` shows the peer URLs"}}},
 	{kinds: kinds(etcdlog.KindClient), words: []string{"EOF"}, code: CodeGRPCToPeerPort, confidence: Possible,
@@ -172,9 +184,6 @@ var clientTexts = [...]textRule{
 
 // fits reports whether all the rule's words are in the text, in order.
 func (r *textRule) fits(text string) bool {
-	if r.without != "" && strings.Contains(text, r.without) {
-		return false
-	}
 	rest := text
 	for _, w := range r.words {
 		if exact, ok := strings.CutPrefix(w, "^"); ok {
