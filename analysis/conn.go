@@ -202,7 +202,7 @@ func (c *Conn) Gap(d Direction, at time.Time, n int64) {
 		c.gapInRecords(d, n)
 	default:
 		f.EarlyGap = true
-		c.endSniff(d)
+		c.gapInSniff(d)
 		if s.phase != seeking && s.phase != passing {
 			s.restartResync()
 		}
@@ -247,7 +247,7 @@ func (c *Conn) Close(d Direction, at time.Time, how CloseKind) {
 		}
 		c.finish(d)
 	default:
-		c.facts.Ended = how
+		c.facts.Ended, c.facts.Until = how, at
 		c.finish(FromClient)
 		c.finish(FromServer)
 	}

@@ -85,10 +85,10 @@ var rules = [...]func(*view){
 	(*view).clientCertRefused,
 	(*view).clientCertHidden,
 	(*view).serverAlert,
+	(*view).serverCertificate, // what is wrong with the certificate comes before that it was refused
+	(*view).serverName,
 	(*view).serverCertRefused,
 	(*view).clientAlert,
-	(*view).serverName,
-	(*view).serverCertificate,
 	(*view).clientCertificate,
 	(*view).grpcToPeerPort,
 	(*view).peerSANMismatch,
@@ -97,6 +97,7 @@ var rules = [...]func(*view){
 	(*view).handshakeCut,
 	(*view).handshakeAbandoned,
 	(*view).handshakeTimeout,
+	(*view).handshakeEnded,
 	(*view).legacyVersion,
 	(*view).oneSidedCapture,
 	(*view).captureLoss,
@@ -230,6 +231,10 @@ func (v *view) findings() []Finding {
 			for i := range v.found {
 				if f := &v.found[i]; int(f.Severity) == s && int(f.Confidence) == c {
 					f.Fix = v.paste(f.Fix)
+					if v.endpoint == EndpointOther {
+						f.Title = otherServer.Replace(f.Title)
+						f.Meaning = otherServer.Replace(f.Meaning)
+					}
 					out = append(out, *f)
 				}
 			}
@@ -238,12 +243,12 @@ func (v *view) findings() []Finding {
 	return out
 }
 
+// otherServer words a finding for a server that is not on one of etcd's ports.
+var otherServer = strings.NewReplacer("etcd's", "the server's", "etcd", "the server")
+
 // paste puts the server's address where the catalogue's commands say HOST, so that they can be pasted. A peer port's client port
-// is the first one expected, on the same address.
+// is the first one expected, on the same address; a server on another port is meant itself.
 func (v *view) paste(fixes []string) []string {
-	if v.endpoint != EndpointClient && v.endpoint != EndpointPeer {
-		return fixes
-	}
 	var out []string
 	for i, s := range fixes {
 		if !strings.Contains(s, "HOST") {
@@ -267,7 +272,7 @@ func (v *view) paste(fixes []string) []string {
 func (v *view) at(e Endpoint, ports []uint16, usual uint16) string {
 	port := usual
 	switch {
-	case v.endpoint == e:
+	case v.endpoint == e, v.endpoint == EndpointOther, v.endpoint == EndpointMetrics:
 		port = v.f.Server.Port()
 	case len(ports) > 0:
 		port = ports[0]

@@ -3,6 +3,7 @@ package analysis
 import (
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // Endpoint is the role of the port that a connection goes to.
@@ -60,7 +61,7 @@ func (s servers) learn(f *Facts) {
 	switch p := f.Stream[FromServer].Protocol; {
 	case f.TLS != nil && f.TLS.ServerHello != nil:
 		h = speaksTLS
-	case p.Plaintext() && p != ProtocolUnknown:
+	case p.Plaintext() && p != ProtocolUnknown && !strings.Contains(f.Stream[FromServer].Request, " 400 "): // a TLS server's 400 is no habit
 		h = speaksPlaintext
 	}
 	if old, known := s[f.Server]; h&^old != 0 && (known || len(s) < maxServers) {

@@ -54,6 +54,7 @@ type Facts struct {
 	Client, Server netip.AddrPort
 	RolesGuessed   bool      // no SYN was seen: who is client was judged by ports and first bytes
 	Start, End     time.Time // first and last packet (proxy: accept and last close)
+	Until          time.Time // when watching ended; valid iff Ended is not CloseNone
 	Ended          CloseKind // why watching ended when the peers had not both closed: CloseIdle, CloseEnd, CloseEvicted; else CloseNone
 	TCP            TCPFacts
 	Stream         [2]StreamFacts // by Direction

@@ -1,6 +1,11 @@
 package analysis
 
-import "github.com/etcdtap/etcdtap/analysis/tlswire"
+import (
+	"strings"
+	"time"
+
+	"github.com/etcdtap/etcdtap/analysis/tlswire"
+)
 
 // Outcome is a connection's fate.
 type Outcome uint8
@@ -28,8 +33,20 @@ func (o Outcome) String() string { return outcomeNames[o] }
 // OutcomeCount is the number of outcomes, for arrays indexed by them.
 const OutcomeCount = int(OutcomeUnanswered) + 1
 
-// outcome draws the fate from the facts and what is known of the server.
+// outcome draws the fate from the facts and what is known of the server. A connection that was given up to bound memory has none,
+// unless it was decided before.
 func (v *view) outcome() Outcome {
+	o := v.fate()
+	switch o {
+	case OutcomeNoReply, OutcomeUnanswered, OutcomeNoData, OutcomeAborted:
+		if v.f.Ended == CloseEvicted {
+			return OutcomePartial
+		}
+	}
+	return o
+}
+
+func (v *view) fate() Outcome {
 	f, c, s := v.f, &v.f.Stream[FromClient], &v.f.Stream[FromServer]
 	switch {
 	case f.TCP.Refused:
@@ -37,8 +54,11 @@ func (v *view) outcome() Outcome {
 	case f.TCP.SYN && !f.TCP.SYNACK && s.Bytes == 0 && f.TCP.Packets[FromServer] == 0 && !f.TCP.Established && c.Bytes == 0:
 		return OutcomeUnanswered
 	case c.Bytes == 0 && s.Bytes == 0:
-		if v.fromCapture() && !f.TCP.SYN && !f.TCP.SYNACK {
+		switch {
+		case v.fromCapture() && !f.TCP.SYN && !f.TCP.SYNACK:
 			return OutcomePartial
+		case f.TCP.Established && c.Close == CloseNone && s.Close == CloseNone && f.Ended == CloseEnd && f.Until.Sub(f.End) < atOnce:
+			return OutcomePartial // just opened when the capture ended
 		}
 		return OutcomeNoData
 	case f.oneSided():
@@ -47,6 +67,8 @@ func (v *view) outcome() Outcome {
 		return v.outcomeTLS()
 	case c.StartMissed || s.StartMissed:
 		return OutcomePartial
+	case c.Bytes == 0 && s.Protocol == ProtocolTLS:
+		return OutcomeNoData // an alert to a client that never spoke
 	case c.Bytes == 0:
 		return OutcomePlaintext // the server spoke first
 	case s.Protocol == ProtocolTLS && c.Protocol == ProtocolTLSBadVersion:
@@ -56,6 +78,9 @@ func (v *view) outcome() Outcome {
 	case s.Bytes > 0:
 		if c.Protocol == ProtocolTLSBadVersion {
 			return OutcomeTLSToPlaintext
+		}
+		if v.badRequest() {
+			return OutcomePlaintextToTLS
 		}
 		return OutcomePlaintext
 	}
@@ -67,23 +92,43 @@ func (s *StreamFacts) speaksTLS() bool {
 	return s.Protocol == ProtocolTLS || s.Protocol == ProtocolSSLv2 || s.Then == ProtocolTLS
 }
 
-// outcomeUnanswered judges plaintext that was not answered by a byte.
+// badRequest reports whether a server that speaks TLS answered plaintext in plaintext, as some do for their users' sake: Go's HTTP
+// server with "HTTP/1.0 400 Bad Request" (net/http, server.go: "Client sent an HTTP request to an HTTPS server."), nginx with a 400
+// of HTTP/1.1.
+func (v *view) badRequest() bool {
+	s := &v.f.Stream[FromServer]
+	return s.Protocol == ProtocolHTTP1 && (s.Request == "HTTP/1.0 400 Bad Request" || v.known&speaksTLS != 0 && strings.Contains(s.Request, " 400"))
+}
+
+// outcomeUnanswered judges plaintext that was not answered by a byte. A TLS server that has read five bytes of it closes at once;
+// one that takes its time is in other trouble.
 func (v *view) outcomeUnanswered() Outcome {
 	c, s := &v.f.Stream[FromClient], &v.f.Stream[FromServer]
 	switch {
 	case v.cut():
 		return OutcomeAborted
-	case s.Close == CloseNone && c.Close == CloseNone:
+	case s.Close == CloseNone || v.answerTime() > atOnce:
 		return OutcomeNoReply
 	case c.Protocol == ProtocolTLSBadVersion:
 		return OutcomeRejectedByServer
 	case v.expectTLS():
-		if s.Close == CloseNone {
-			return OutcomeAborted
-		}
 		return OutcomePlaintextToTLS
 	}
 	return OutcomePlaintext
+}
+
+// atOnce is how soon a server that refuses what it read closes: measured are milliseconds.
+const atOnce = time.Second
+
+// answerTime is from the client's last byte to the server's close.
+func (v *view) answerTime() time.Duration {
+	return v.f.Stream[FromServer].ClosedAt.Sub(v.f.Stream[FromClient].LastAt)
+}
+
+// gaveUpAfter is how long the client waited after its last byte before it closed.
+func (v *view) gaveUpAfter() time.Duration {
+	c := &v.f.Stream[FromClient]
+	return c.ClosedAt.Sub(c.LastAt)
 }
 
 // cut reports whether the client ended its stream before the five bytes of a record header.
@@ -96,6 +141,8 @@ func (v *view) cut() bool {
 func (v *view) outcomeTLS() Outcome {
 	f, t, c, s := v.f, v.f.TLS, &v.f.Stream[FromClient], &v.f.Stream[FromServer]
 	switch {
+	case c.StartMissed && t.ClientHello == nil && t.ServerHello == nil:
+		return OutcomePartial
 	case c.Then == ProtocolTLS && t.ServerHello == nil && v.expectTLS():
 		return OutcomePlaintextToTLS // a PROXY header, say, before the ClientHello
 	case v.established():
@@ -127,17 +174,23 @@ func (v *view) outcomeTLS() Outcome {
 // outcomeTLSUnanswered judges TLS that was not answered by a byte.
 func (v *view) outcomeTLSUnanswered() Outcome {
 	c, s := &v.f.Stream[FromClient], &v.f.Stream[FromServer]
+	hello := v.f.TLS.ClientHello != nil || v.f.TLS.SSLv2 != nil
 	switch {
+	case c.EarlyGap:
+		return OutcomePartial
 	case c.Close == CloseNone && s.Close == CloseNone:
 		return OutcomeNoReply
 	case v.clientClosedFirst():
+		if hello && v.gaveUpAfter() > atOnce {
+			return OutcomeNoReply // it waited for an answer
+		}
 		return OutcomeAborted
 	case v.dataFirst():
 		return OutcomePlaintextToTLS // crypto/tls calls it that, too
-	case v.waited() >= timeoutFloor, v.f.TLS.ClientHello == nil && v.f.TLS.SSLv2 == nil:
+	case !hello:
 		return OutcomeAborted
-	case s.Close == CloseRST && v.known&speaksTLS != 0:
-		return OutcomeAborted
+	case v.answerTime() > atOnce, v.known&speaksTLS != 0:
+		return OutcomeNoReply // it had the hello and did not answer, or it does speak TLS with others
 	}
 	return OutcomeTLSToPlaintext
 }
@@ -160,11 +213,17 @@ func (v *view) established() bool {
 	switch {
 	case v.shape.ClientAlertInLieu, v.plainAlert(), v.refusedAfter():
 		return false
+	case v.f.Stream[FromClient].EarlyGap || v.f.Stream[FromServer].EarlyGap:
+		// Which record is which cannot be told any more. No handshake, nor what follows a refusal, has as many.
+		return t.Encrypted[FromClient].Data > 2*maxFlight && t.Encrypted[FromServer].Data > 2*maxFlight
 	case v.shape.ClientFinished >= 0:
 		return true
 	}
 	return t.Encrypted[FromClient].Data > 0 && t.Encrypted[FromServer].Data > 1
 }
+
+// maxFlight is how many encrypted records a TLS 1.3 handshake takes at the most on one side: EncryptedExtensions to Finished.
+const maxFlight = 5
 
 // plainAlert reports whether anybody sent a fatal alert in clear; in TLS 1.3 that happens only before the keys are there.
 func (v *view) plainAlert() bool {
@@ -183,13 +242,19 @@ func (v *view) refusedAfter() bool {
 	if v.f.TLS.Version != tlswire.VersionTLS13 || s.ClientFinished < 0 || !s.Requested || s.Accepted {
 		return false
 	}
-	if s.ClientEmpty {
-		return s.RefusedAfter || v.silentlyClosedAfter()
-	}
-	if v.http2AtPeerPort() {
+	if !s.ClientEmpty && v.http2AtPeerPort() {
 		return false
 	}
-	return s.RefusedAfter || v.silentlyClosedAfter()
+	return (s.RefusedAfter || v.silentlyClosedAfter()) && v.refusalTime() <= atOnce
+}
+
+// refusalTime is from the client's Finished to the server's alert, or its close where the alert is lost.
+func (v *view) refusalTime() time.Duration {
+	end := v.f.Stream[FromServer].ClosedAt
+	if v.shape.RefusedAfter {
+		end = v.f.TLS.Encrypted[FromServer].Shape[v.shape.ServerFinished+1].At
+	}
+	return end.Sub(v.f.TLS.Encrypted[FromClient].Shape[v.shape.ClientFinished].At)
 }
 
 // silentlyClosedAfter reports whether the server sent nothing at all after the handshake and was the first to close: the alert

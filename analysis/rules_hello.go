@@ -121,6 +121,9 @@ func (v *view) versionMismatch() {
 	offered := h.OfferedVersions()
 	f := v.add(CodeVersionMismatch, Certain, "the client offers only "+names(offered)+", and the server takes none of these")
 	switch {
+	case slices.Contains(offered, tlswire.VersionTLS12) && slices.Contains(offered, tlswire.VersionTLS13):
+		f.Confidence, f.AtFault = Likely, FaultServer
+		f.Meaning = "the client offers " + names(offered) + ", all that etcd speaks, and the server refused the version all the same: it is no etcd of today, or something in between answered"
 	case len(offered) == 0:
 		f.Meaning = "the client offers no version of TLS that is known"
 	case slices.Max(offered) < tlswire.VersionTLS12:
@@ -198,8 +201,8 @@ func (v *view) noCommonParameters() {
 
 func (v *view) alpnMismatch() {
 	h, a := v.helloRefused(alertNoApplicationProtocol)
-	if h == nil {
-		return
+	if h == nil || slices.Contains(h.ALPN, "h2") || slices.Contains(h.ALPN, "http/1.1") {
+		return // etcd speaks these: serverAlert
 	}
 	v.add(CodeALPNMismatch, Certain, "the client asks for the application protocols "+briefly(h.ALPN)+"; etcd speaks h2 and http/1.1").
 		saw(FromClient, v.f.TLS.ClientHelloAt.Packet, v.f.TLS.ClientHelloAt.At, "ClientHello's ALPN "+briefly(h.ALPN)).sawAlert(a)

@@ -19,6 +19,12 @@ func (v *view) unanswered() {
 	if v.result != OutcomeUnanswered {
 		return
 	}
+	if v.f.Ended == CloseEnd && v.f.Until.Sub(v.f.Start) < atOnce {
+		f := v.add(CodeUnanswered, Possible, "a SYN came just before the capture ended, and no answer any more")
+		f.Severity = Info
+		f.saw(FromClient, v.f.TCP.FirstPacket, v.f.Start, "SYN")
+		return
+	}
 	f := v.add(CodeUnanswered, Likely, itoa(v.f.TCP.Packets[FromClient])+" SYN in "+seconds(v.f.End.Sub(v.f.Start))+" and no answer: the packets or the answers are dropped on the way, or the host is down")
 	f.saw(FromClient, v.f.TCP.FirstPacket, v.f.Start, "SYN")
 }
@@ -33,6 +39,18 @@ func (v *view) noReply() {
 		what = "a ClientHello of " + itoa(c.Bytes) + " bytes"
 	}
 	f := v.add(CodeNoReply, Likely, "the client sent "+what+" and the server sent nothing in the "+seconds(v.f.End.Sub(c.FirstAt))+" that were captured after it")
+	switch {
+	case v.f.Ended != CloseNone && v.f.Stream[FromClient].Close == CloseNone && v.f.Stream[FromServer].Close == CloseNone:
+	case v.clientClosedFirst():
+		f.Meaning = "the client sent " + what + ", waited " + seconds(v.gaveUpAfter()) + " for an answer, and gave up: the server sent nothing"
+		v.sawClose(f, FromClient)
+	case v.known&speaksTLS != 0 && v.answerTime() <= atOnce:
+		f.Confidence, f.Meaning = Possible, "the client sent "+what+" and the server closed without a byte, although it spoke TLS with others in this capture: it was stopping, overloaded, or something in front of it closed"
+		v.sawClose(f, FromServer)
+	default:
+		f.Meaning = "the client sent " + what + "; the server sent nothing and closed after " + seconds(v.answerTime()) + ": it hangs, or its answer got lost"
+		v.sawClose(f, FromServer)
+	}
 	if v.f.Ended == CloseEnd && v.f.End.Sub(c.FirstAt) < time.Second {
 		f.Confidence = Possible
 		f.Meaning += "; the capture may simply have ended too early"
@@ -83,7 +101,7 @@ func (v *view) connectionReset() {
 		v.sawClose(f, FromClient)
 	case s.Close == CloseRST && !v.clientClosedFirst() && v.waited() < timeoutFloor:
 		f := v.add(CodeConnectionReset, Certain, "the server reset the connection "+v.stage())
-		f.AtFault = FaultUnknown
+		f.Title, f.AtFault = "Server broke the connection off with RST", FaultUnknown
 		v.sawClose(f, FromServer)
 	}
 }
@@ -93,13 +111,13 @@ func (v *view) stage() string {
 	t := v.f.TLS
 	switch {
 	case t == nil || t.ClientHello == nil && t.SSLv2 == nil:
-		return "before it had sent a ClientHello"
+		return "before a ClientHello had come"
 	case t.ServerHello == nil:
-		return "after its ClientHello, before the server had answered"
+		return "after the ClientHello, before the server's hello"
 	case t.ClientKeyExchange || t.Encrypted[FromClient].Started:
 		return "after both hellos and the client's key exchange"
 	}
-	return "after the server's hello and certificate, before its own part of the handshake"
+	return "after the server's hello and certificate, before the client's part of the handshake"
 }
 
 func (v *view) handshakeCut() {
@@ -133,6 +151,7 @@ func (v *view) handshakeAbandoned() {
 		return
 	}
 	f := v.add(CodeHandshakeAbandoned, Certain, "the client closed the connection "+v.stage()+", and sent no alert that would say why")
+	f.AtFault = FaultUnknown
 	if t := v.f.TLS; t.ServerHello != nil {
 		f.Meaning += "; a client that does not like the server's certificate, or whose user interrupted it, looks like this"
 	}
@@ -143,6 +162,42 @@ func (v *view) handshakeAbandoned() {
 func (v *view) closeNotifyFirst() bool {
 	b := v.f.Stream[FromClient].FirstBytes
 	return v.f.TLS.ClientHello == nil && v.f.TLS.SSLv2 == nil && len(b) > 0 && tlswire.ContentType(b[0]) == tlswire.ContentTypeAlert
+}
+
+// handshakeEnded is for a handshake that was cut in a way that no other rule explains.
+func (v *view) handshakeEnded() {
+	c := &v.f.Stream[FromClient]
+	if v.result != OutcomeAborted || len(v.found) > 0 {
+		return
+	}
+	if a := v.closeNotify(); a != nil && a.From == FromClient || a == nil && c.Close != CloseNone && v.clientClosedFirst() {
+		f := v.add(CodeHandshakeAbandoned, Certain, "the client ended the connection "+v.stage())
+		f.AtFault = FaultUnknown
+		if a != nil {
+			f.sawAlert(a)
+		}
+		v.sawClose(f, FromClient)
+		return
+	}
+	f := v.add(CodeServerShutdown, Possible, "the server ended the connection "+v.stage()+", and sent no alert that would say why: a server that is being stopped does")
+	f.Severity = Warning
+	if a := v.closeNotify(); a != nil {
+		f.sawAlert(a)
+	}
+	v.sawClose(f, FromServer)
+}
+
+// closeNotify is the first close_notify in clear, nil if there is none.
+func (v *view) closeNotify() *Alert {
+	if v.f.TLS == nil {
+		return nil
+	}
+	for i := range v.f.TLS.Alerts {
+		if a := &v.f.TLS.Alerts[i]; !a.Encrypted && a.Code == alertCloseNotify {
+			return a
+		}
+	}
+	return nil
 }
 
 func (v *view) handshakeTimeout() {
@@ -164,7 +219,7 @@ func (v *view) oneSidedCapture() {
 	if !v.f.oneSided() || v.f.TCP.Packets[FromClient]+v.f.TCP.Packets[FromServer] < 2 {
 		return
 	}
-	if v.result != OutcomePartial {
+	if v.result != OutcomePartial || v.f.Ended == CloseEvicted {
 		return
 	}
 	side := FromClient
@@ -179,7 +234,7 @@ func (v *view) captureLoss() {
 	if v.f.oneSided() || !(c.EarlyGap && !c.StartMissed || s.EarlyGap && !s.StartMissed) {
 		return
 	}
-	f := v.add(CodeCaptureLoss, Certain, itoa(c.Missed)+" bytes of the client and "+itoa(s.Missed)+" of the server are not in the capture, some of them from the handshake: findings that rest on what is absent may be wrong")
+	f := v.add(CodeCaptureLoss, Certain, "not in the capture are "+count(c.Missed, "byte")+" of the client and "+itoa(s.Missed)+" of the server, some of them from the handshake: findings that rest on what is absent may be wrong")
 	if v.f.TCP.Truncated > 0 {
 		f.Meaning += "; " + itoa(v.f.TCP.Truncated) + " packets were cut by the snapshot length"
 		f.Fix = append([]string{"capture whole packets: `tcpdump -s 0`"}, f.Fix...)

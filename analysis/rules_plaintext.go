@@ -46,6 +46,8 @@ func (s *StreamFacts) firstBytes() string {
 	return "bytes that are no TLS and no protocol known here (hex " + hexBytes(quotable(s)) + ")"
 }
 
+var protocolTitles = map[Protocol]string{ProtocolSSH: "SSH", ProtocolSMTP: "SMTP", ProtocolPostgres: "PostgreSQL", ProtocolRDP: "RDP", ProtocolMemcached: "memcached"}
+
 // plaintextTitle names the mistake by who makes it.
 func plaintextTitle(p Protocol, fallback string) string {
 	switch p {
@@ -56,7 +58,7 @@ func plaintextTitle(p Protocol, fallback string) string {
 	case ProtocolRaftHTTP:
 		return "an etcd peer without TLS to a TLS port"
 	case ProtocolSSH, ProtocolSMTP, ProtocolPostgres, ProtocolRDP, ProtocolMemcached:
-		return strings.ToUpper(p.String()) + " to a TLS port"
+		return protocolTitles[p] + " to a TLS port"
 	}
 	return fallback
 }
@@ -193,6 +195,9 @@ func (v *view) serverSpeaksFirst() {
 	c, s := &v.f.Stream[FromClient], &v.f.Stream[FromServer]
 	if s.Bytes == 0 || s.StartMissed || c.StartMissed || s.Protocol == ProtocolTLS || v.result == OutcomePartial {
 		return
+	}
+	if v.endpoint == EndpointOther || v.result == OutcomeEstablished {
+		return // other servers may, and STARTTLS begins like this
 	}
 	if c.Bytes > 0 && !s.FirstAt.Before(c.FirstAt) {
 		return

@@ -68,12 +68,27 @@ func (v *view) whyRefused(a *Alert) string {
 		return ""
 	case validity(leaf, a.At) != "":
 		return ": " + validity(leaf, a.At)
-	case v.nameMismatch() != "":
-		return "; " + v.nameMismatch()
-	case v.f.TLS.ClientHello != nil && v.f.TLS.ClientHello.ServerName != "":
-		return "; the certificate is in its period and valid for the name asked for, so the client most likely does not know its issuer " + brief(leaf.Issuer.String())
+	case v.askedFor() != "" && v.nameMismatch() != "":
+		return ": " + v.nameMismatch()
 	}
-	return "; the certificate is in its period and valid for this address, so the client most likely does not know its issuer " + brief(leaf.Issuer.String())
+	text := "; the alert does not say why, and the certificate is in its period"
+	switch {
+	case v.nameMismatch() != "":
+		text += "; it lacks the address " + v.f.Server.Addr().String() + ", which matters if the client used that address, and its issuer is "
+	case v.askedFor() != "":
+		text += " and valid for the name asked for, which leaves its issuer: "
+	default:
+		text += " and valid for this address, which leaves its issuer: "
+	}
+	return text + brief(leaf.Issuer.String())
+}
+
+// askedFor is the name that the client asked for, "" when it asked for none.
+func (v *view) askedFor() string {
+	if h := v.f.TLS.ClientHello; h != nil {
+		return h.ServerName
+	}
+	return ""
 }
 
 // nameMismatch says how the name or address that the client asked for differs from those of the certificate: "" when it does not.
@@ -115,8 +130,12 @@ func (v *view) serverName() {
 		}
 		f.saw(FromServer, c.Packet, c.At, "certificate valid for "+sans(v.serverLeaf())).sawAlert(a)
 	case v.result == OutcomeEstablished && v.unusedByClient():
-		v.add(CodeServerNameMismatch, Likely, text+"; the client completed the handshake and closed without sending anything, as curl does when the name is wrong").
-			saw(FromServer, c.Packet, c.At, "certificate valid for "+sans(v.serverLeaf()))
+		f := v.add(CodeServerNameMismatch, Likely, text+"; the client completed the handshake and closed without sending anything, as curl does when the name is wrong")
+		if !asked { // or a probe, or a client behind NAT that used another address
+			f.Severity, f.Confidence, f.AtFault = Warning, Possible, FaultUnknown
+			f.Meaning += ", and as health checks do"
+		}
+		f.saw(FromServer, c.Packet, c.At, "certificate valid for "+sans(v.serverLeaf()))
 	case asked && v.result == OutcomeEstablished:
 		f := v.add(CodeServerNameMismatch, Possible, text+"; this client did not mind")
 		f.Severity = Info
@@ -164,7 +183,7 @@ func (v *view) certificateQuality(d Direction, side string) {
 		v.add(CodeWeakCertificate, Certain, "the "+side+"'s certificate "+brief(c.Chain[0].Subject)+" is weak: "+text).
 			saw(d, c.Packet, c.At, "SHA-256 "+hexBytes(c.Chain[0].SHA256[:]))
 	}
-	if left := leaf.NotAfter.Sub(c.At); left > 0 && left < expiresSoon {
+	if left := leaf.NotAfter.Sub(c.At); dated(c.At) && left > 0 && left < expiresSoon {
 		v.add(CodeCertExpiresSoon, Certain, "the "+side+"'s certificate "+brief(c.Chain[0].Subject)+" expires on "+day(leaf.NotAfter)+", "+span(left)+" after this connection").
 			saw(d, c.Packet, c.At, "not_after "+day(leaf.NotAfter))
 	}

@@ -135,7 +135,7 @@ func ruleRows() []ruleRow {
 		{code: CodeConnectionWithoutData, script: finBy(FromClient), confidence: Certain, severity: Info, fault: FaultNone},
 		{code: CodeGroupMismatch, script: helloRefusedWith(with(func(o *helloOptions) { o.groups = []uint16{256, 257} }), alertHandshakeFailure), confidence: Certain, severity: Error, fault: FaultUnknown},
 		{code: CodeGRPCToPeerPort, script: live("TLS 1.3 HTTP/2 to the peer port"), to: testPeer, confidence: Likely, severity: Error, fault: FaultClient},
-		{code: CodeHandshakeAbandoned, script: transcript{client(hello)}.and(finBy(FromClient)...), confidence: Certain, severity: Error, fault: FaultClient},
+		{code: CodeHandshakeAbandoned, script: transcript{client(hello)}.and(finBy(FromClient)...), confidence: Certain, severity: Error, fault: FaultUnknown},
 		{code: CodeHandshakeCut, script: transcript{client(hello[:50])}.and(finBy(FromClient)...), confidence: Certain, severity: Error, fault: FaultClient},
 		{name: "in the header", code: CodeHandshakeCut, script: transcript{client(hello[:3])}.and(finBy(FromClient)...), confidence: Certain, severity: Error, fault: FaultClient},
 		{code: CodeHandshakeTimeout, script: transcript{client(hello[:50]), slow, closes(FromClient, CloseFIN)}, confidence: Certain, severity: Error, fault: FaultUnknown},

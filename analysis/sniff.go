@@ -53,6 +53,22 @@ func (c *Conn) replaySniffed(d Direction, proto Protocol) {
 	}
 }
 
+// gapInSniff decides on the bytes there are when the next ones are lost. Two bytes of a record header are enough to look for the
+// next record; of anything else too little was seen to say what it is.
+func (c *Conn) gapInSniff(d Direction) {
+	f, s := &c.facts.Stream[d], &c.stream[d]
+	if _, more := classify(s.buf); !more {
+		c.endSniff(d)
+		return
+	}
+	if len(s.buf) >= 2 && s.buf[0] >= byte(tlswire.ContentTypeChangeCipherSpec) && s.buf[0] <= byte(tlswire.ContentTypeApplicationData) && s.buf[1] == 3 {
+		c.replaySniffed(d, ProtocolTLS)
+		return
+	}
+	f.Protocol, f.StartMissed = ProtocolUnknown, true
+	s.buf = s.buf[:0]
+}
+
 // endSniff decides on the bytes there are: no more come.
 func (c *Conn) endSniff(d Direction) {
 	if s := &c.stream[d]; len(s.buf) > 0 {

@@ -8,6 +8,14 @@ import (
 
 func itoa[T ~int | ~int64](n T) string { return strconv.FormatInt(int64(n), 10) }
 
+// count writes a number of things.
+func count(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return itoa(n) + " " + thing + "s"
+}
+
 func hexBytes(b []byte) string { return hex.EncodeToString(b) }
 
 // Quote escapes text that came from the wire or a log so that it can be printed: control characters, invalid UTF-8 and

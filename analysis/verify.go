@@ -13,9 +13,14 @@ import (
 // expiresSoon is how long before its end a certificate is worth a word. kubeadm renews at every upgrade, so a month is time enough.
 const expiresSoon = 30 * 24 * time.Hour
 
+// dated reports whether a time can be that of a connection: pcapng's simple packets have none, and a file may say nonsense.
+func dated(at time.Time) bool { return at.Year() >= 2000 && at.Year() < 2100 }
+
 // validity says how a certificate stands at a time: "" when it is valid.
 func validity(c *x509.Certificate, at time.Time) string {
 	switch {
+	case !dated(at):
+		return "" // the capture has no times
 	case at.After(c.NotAfter):
 		return "it expired on " + day(c.NotAfter) + ", " + span(at.Sub(c.NotAfter)) + " before this connection"
 	case at.Before(c.NotBefore):

@@ -8,8 +8,8 @@ import (
 
 // TrackerOptions says how a Tracker keeps connections. The zero value means the defaults.
 type TrackerOptions struct {
-	// IdleTimeout is how long a connection may be silent, in capture time, before it is given up. The default is five
-	// minutes: etcd's peers speak ten times a second, and Go's clients and servers send a keep-alive every 15 seconds.
+	// IdleTimeout is how long a connection may be silent, in capture time, before it is given up. The default is an hour: a
+	// watch without events may be silent that long where keep-alives are off, and what it costs is bounded by MaxConnections.
 	IdleTimeout time.Duration
 	// MaxConnections is how many unfinished connections are kept; the one that was silent longest is given up for a new one.
 	// The default is a million.
@@ -20,7 +20,7 @@ type TrackerOptions struct {
 }
 
 const (
-	defaultIdleTimeout    = 5 * time.Minute
+	defaultIdleTimeout    = time.Hour
 	defaultMaxConnections = 1_000_000
 )
 

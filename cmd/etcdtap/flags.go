@@ -32,6 +32,11 @@ func (f *portFlags) expectations() (x analysis.Expectations, err error) {
 			return x, err
 		}
 	}
+	for _, p := range x.ClientPorts {
+		if slices.Contains(x.PeerPorts, p) {
+			return x, &usageError{fmt.Errorf("--client-port and --peer-port expect different ports, got %d for both", p), "a port has one role: leave it out of one of the two"}
+		}
+	}
 	return x, nil
 }
 
@@ -77,7 +82,7 @@ func oneOf(flag, value string, allowed ...string) error {
 func (f *formatFlags) text(e *environment) report.TextOptions {
 	width, tty := terminal(e.stdout)
 	return report.TextOptions{
-		Color: f.color == "always" || f.color == "auto" && tty && e.getenv("NO_COLOR") == "",
+		Color: f.color == "always" || f.color == "auto" && tty && e.getenv("NO_COLOR") == "" && e.getenv("TERM") != "dumb",
 		Width: width,
 	}
 }

@@ -54,7 +54,7 @@ Connections come out in the order in which they end.`,
 	fl.UintSliceVar(&f.ports, "port", nil, "only connections from or to this `port`; repeatable")
 	fl.StringVar(&f.filter, "filter", "", "only packets that this tcpdump filter `expression` matches")
 	fl.StringSliceVar(&f.logs, "log", nil, "etcd's log `file` of the same time: its rejections are joined with their connections; repeatable")
-	fl.DurationVar(&f.idle, "idle-timeout", 5*time.Minute, "give a connection up after this `time` of the capture without a packet")
+	fl.DurationVar(&f.idle, "idle-timeout", time.Hour, "give a connection up after this `time` of the capture without a packet")
 	fl.IntVar(&f.maxConnections, "max-connections", 1_000_000, "unfinished connections kept at most, 200 `bytes` each before they carry data; the longest idle is given up first")
 	f.out.register(fl)
 	return cmd
