@@ -233,6 +233,9 @@ func (s *stream) restartResync() {
 
 // handshakeOver reports whether both sides have begun to encrypt and have sent something encrypted.
 func (c *Conn) handshakeOver() bool {
+	if v := c.tls.Version; v != 0 && v != tlswire.VersionTLS13 {
+		return c.tls.Finished[FromClient] && c.tls.Finished[FromServer]
+	}
 	return c.tls.Encrypted[FromClient].Data > 0 && c.tls.Encrypted[FromServer].Data > 0 && (c.tls.Version != tlswire.VersionTLS13 || c.tls.Encrypted[FromServer].Records > 5)
 }
 

@@ -60,6 +60,9 @@ func (x *Explainer) Explain(e *etcdlog.Entry, file string) LogEntry {
 	le := LogEntry{Entry: *e, File: file, Endpoint: x.endpoint(e)}
 	le.Gateway = byServer&(1<<e.Kind) != 0 && (own(e) || e.Remote.IsValid() && x.local[localKey{file, e.Remote.Addr()}])
 	le.Findings = x.findings(&le)
+	if c := le.Findings[0].Code; le.Endpoint == EndpointOther && (c == CodePeerSANMismatch || c == CodeGRPCToPeerPort) {
+		le.Endpoint = EndpointPeer // the error itself says so: no other listener gives it
+	}
 	return le
 }
 

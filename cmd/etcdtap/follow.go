@@ -163,6 +163,9 @@ func (f *follower) poll(t *tail, s *logSource, x *analysis.Explainer) error {
 }
 
 func (f *follower) entry(e *analysis.LogEntry) error {
+	if err := f.out.Entry(e); err != nil {
+		return err
+	}
 	g := f.summary.Add(e)
 	switch {
 	case g == nil:
