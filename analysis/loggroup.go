@@ -13,7 +13,7 @@ import (
 const (
 	maxLogGroups = 8192 // (cause, client, endpoint) triples
 	maxNames     = 4    // server names, versions and files shown for one group
-	maxSampled   = 64   // messages whose lines per second are counted
+	maxSampled   = 64   // messages, by file, whose lines per second are counted
 )
 
 // LogSummary gathers log entries by cause and client. The zero value is ready. It is not safe for concurrent use.
@@ -23,10 +23,11 @@ type LogSummary struct {
 	Start, End  time.Time // of the entries that have a time
 	NoTime      int64     // entries without one
 	OtherGroups int64     // entries whose group found no room
+	AtLeast     int64     // rejections that the entries stand for: more than Entries when zap left lines out
 	Sampled     bool      // zap left lines out: the counts are lower bounds
 
 	groups  map[logGroupKey]*LogGroup
-	sampler map[string]*second
+	sampler map[sampledMessage]*second
 }
 
 // LogInput is what the reader of lines counted.
@@ -80,11 +81,16 @@ type LogPlace struct {
 	Text string    // its error, raw
 }
 
+// sampledMessage is what zap counts lines by, in each process.
+type sampledMessage struct{ file, message string }
+
 // second counts the lines of one message in one second, as zap's sampler does (zapcore/sampler.go): the first hundred are
-// written, then every hundredth.
+// written, then every hundredth. The second begins with its first line, which is always written, so the log has all that it takes.
 type second struct {
-	at int64
-	n  int64
+	from  time.Time
+	n     int64
+	group *LogGroup // of its lines; nil for none that found room
+	mixed bool      // its lines are of several groups: whose the missing ones are nobody knows
 }
 
 const (
@@ -95,7 +101,7 @@ const (
 // Add counts one entry and returns its group, nil when there is no room. It keeps the first entry's findings.
 func (s *LogSummary) Add(e *LogEntry) *LogGroup {
 	if s.groups == nil {
-		s.groups, s.sampler = make(map[logGroupKey]*LogGroup), make(map[string]*second)
+		s.groups, s.sampler = make(map[logGroupKey]*LogGroup), make(map[sampledMessage]*second)
 	}
 	s.Entries++
 	if e.HasTime {
@@ -103,12 +109,17 @@ func (s *LogSummary) Add(e *LogEntry) *LogGroup {
 	} else {
 		s.NoTime++
 	}
-	weight := s.weight(e)
-	s.Sampled = s.Sampled || weight > 1
 	g := s.group(e)
+	weight, mixed := s.weight(e, g)
+	s.AtLeast += weight
+	s.Sampled = s.Sampled || weight > 1
 	if g == nil {
 		s.OtherGroups++
 		return nil
+	}
+	g.Sampled = g.Sampled || weight > 1
+	if mixed {
+		weight = 1
 	}
 	g.add(e, weight)
 	return g
@@ -133,7 +144,6 @@ func (s *LogSummary) group(e *LogEntry) *LogGroup {
 func (g *LogGroup) add(e *LogEntry, weight int64) {
 	g.Count++
 	g.AtLeast += weight
-	g.Sampled = g.Sampled || weight > 1
 	g.Last = e.place()
 	g.Versions = addName(g.Versions, e.Versions)
 	g.ServerNames = addName(g.ServerNames, e.ServerName)
@@ -145,28 +155,26 @@ func (g *LogGroup) add(e *LogEntry, weight int64) {
 		return
 	}
 	g.last = e.Time
+	if e.Precision >= time.Second { // the lines of gRPC's own logger
+		g.run.coarse = e.Precision
+	}
 	g.run.add(e.Time)
-	if r, ok := g.run.rhythm(); ok {
-		g.rhythm, g.hasBeat = g.judge(r, e), true
-	}
-}
-
-// judge takes a rhythm for what it is in a log: the times of gRPC's own lines are whole seconds, and members probe each other
-// every five seconds.
-func (g *LogGroup) judge(r Rhythm, e *LogEntry) Rhythm {
+	r, ok := g.run.rhythm()
 	switch {
-	case r.Code == CodePeriodicProbe && g.Kind == etcdlog.KindPeerDial:
+	case !ok || r.Code == CodeRaftReconnect && g.Endpoint == EndpointClient: // no member comes there
+		return
+	case r.Code == CodePeriodicProbe && g.Kind == etcdlog.KindPeerDial: // members probe each other every five seconds
 		r.Code = CodeRaftReconnect
-	case e.Precision >= time.Second && r.Confidence > Likely:
-		r.Confidence = Likely
 	}
-	return r
+	g.rhythm, g.hasBeat = r, true
 }
 
 // Rhythm is what the times show of the kind of client; ok is false when they show nothing.
 func (g *LogGroup) Rhythm() (r Rhythm, ok bool) {
 	r = g.rhythm
-	r.Processes = g.run.backoff.processes
+	if r.Code == CodeGRPCBackoff {
+		r.Processes = g.run.backoff.processes
+	}
 	return r, g.hasBeat
 }
 
@@ -212,26 +220,39 @@ func (e *LogEntry) place() LogPlace {
 }
 
 // weight is how many rejections a line stands for: zap writes the first hundred lines of a message in a second, then every
-// hundredth. Only etcd's own zap lines are sampled.
-func (s *LogSummary) weight(e *LogEntry) int64 {
-	if e.Format != etcdlog.FormatZapJSON && e.Format != etcdlog.FormatZapConsole || !e.HasTime || byServer&(1<<e.Kind) == 0 && e.Kind != etcdlog.KindPeerDial {
-		return 1
+// hundredth. mixed says that those between may be of other groups than g, the line's. Only etcd's own zap lines are sampled; each of
+// gRPC's has a message of its own.
+func (s *LogSummary) weight(e *LogEntry, g *LogGroup) (n int64, mixed bool) {
+	if e.Format != etcdlog.FormatZapJSON && e.Format != etcdlog.FormatZapConsole || !e.HasTime || e.Kind != etcdlog.KindRejected && e.Kind != etcdlog.KindPeerDial {
+		return 1, false
 	}
-	c := s.sampler[e.Message]
+	k := sampledMessage{e.File, e.Message}
+	c := s.sampler[k]
 	if c == nil {
 		if len(s.sampler) >= maxSampled {
-			return 1
+			return 1, false
 		}
 		c = new(second)
-		s.sampler[e.Message] = c
+		s.sampler[k] = c
 	}
-	if at := e.Time.Unix(); c.at != at {
-		c.at, c.n = at, 0
+	if e.Time.Sub(c.from).Abs() >= time.Second {
+		*c = second{from: e.Time, group: g}
 	}
+	c.mixed = c.mixed || c.group != g
 	if c.n++; c.n > sampleFirst {
-		return sampleEvery
+		return sampleEvery, c.mixed
 	}
-	return 1
+	return 1, c.mixed
+}
+
+// Failed reports whether any entry's most probable cause is an error.
+func (s *LogSummary) Failed() bool {
+	for _, g := range s.groups {
+		if g.Severity() == Error {
+			return true
+		}
+	}
+	return false
 }
 
 // Groups are the groups: the most severe first, then the largest, then the earliest. They belong to the summary.

@@ -27,7 +27,8 @@ type series struct {
 // run is when one client came: its last starts, in order, and how far the latest of them follow gRPC's back-off.
 type run struct {
 	starts  [maxStarts]time.Time
-	n       int // of starts that are valid
+	n       int           // of starts that are valid
+	coarse  time.Duration // what the times were cut to, where that counts: gRPC's log has whole seconds; 0 for nothing
 	backoff backoff
 }
 
@@ -60,7 +61,7 @@ func (r *run) add(at time.Time) {
 	}
 	r.starts[i] = at
 	if i > 0 && i == r.n {
-		r.backoff.gap(at.Sub(r.starts[i-1]))
+		r.backoff.gap(at.Sub(r.starts[i-1]), r.coarse)
 	}
 	r.n++
 }
@@ -71,23 +72,32 @@ func (r *run) add(at time.Time) {
 type backoff struct {
 	step      time.Duration // that the next gap should have; valid iff steps > 0
 	steps     int           // consecutive gaps that fitted, from the first step on
-	processes int           // how often a back-off began and went on for two steps
+	processes int           // how often a back-off began and went on for enough steps
 }
 
 const (
 	firstStep = time.Second
 	lastStep  = 120 * time.Second
 	minSteps  = 2 // gaps it takes to call it a back-off: one of a second comes by chance
+	sureSteps = 4 // gaps that leave no doubt; of times in whole seconds so many are needed to see it at all
 )
 
-func (b *backoff) gap(g time.Duration) {
+// enough is how many gaps it takes of times that were cut to coarse.
+func enough(coarse time.Duration) int {
+	if coarse > 0 {
+		return sureSteps
+	}
+	return minSteps
+}
+
+func (b *backoff) gap(g, coarse time.Duration) {
 	switch {
-	case b.steps > 0 && fits(g, b.step, false):
-		if b.steps++; b.steps == minSteps {
+	case b.steps > 0 && fits(g, b.step, false, coarse):
+		if b.steps++; b.steps == enough(coarse) {
 			b.processes++
 		}
 		b.step = min(b.step*8/5, lastStep)
-	case fits(g, firstStep, true):
+	case fits(g, firstStep, true, coarse):
 		b.steps, b.step = 1, firstStep*8/5
 	default:
 		b.steps = 0
@@ -95,12 +105,13 @@ func (b *backoff) gap(g time.Duration) {
 }
 
 // fits reports whether a gap is one step of the back-off. The first has no jitter: connection attempts are at least a second apart.
-func fits(gap, step time.Duration, first bool) bool {
+// The gap between two times that were cut to whole seconds may be almost a second longer or shorter than the true one.
+func fits(gap, step time.Duration, first bool, coarse time.Duration) bool {
 	lo, hi := step*78/100, step*126/100
 	if first {
 		lo, hi = step*98/100, step*115/100
 	}
-	return gap >= lo && gap <= hi+20*time.Millisecond
+	return gap > lo-max(coarse, 1) && gap < hi+max(coarse, 20*time.Millisecond)
 }
 
 // Rhythm is what the gaps between one client's attempts show.
@@ -126,17 +137,17 @@ func (r *run) rhythm() (v Rhythm, ok bool) {
 		return Rhythm{}, false
 	}
 	gaps := r.gaps(make([]time.Duration, 0, maxStarts))
-	if n := r.backoff.steps; n >= minSteps {
+	if n := r.backoff.steps; n >= enough(r.coarse) {
 		c := Likely
-		if n >= 4 {
+		if n >= sureSteps && r.coarse == 0 {
 			c = Certain
 		}
 		return Rhythm{CodeGRPCBackoff, c, gaps[max(0, len(gaps)-n):], r.backoff.processes}, true
 	}
-	if len(gaps) >= 6 && quantile(gaps, 0.75) <= 250*time.Millisecond && quantile(gaps, 0.25) <= 120*time.Millisecond {
+	if len(gaps) >= 6 && quantile(gaps, 0.75) <= 250*time.Millisecond && quantile(gaps, 0.25) <= 120*time.Millisecond && mean(gaps) >= raftFastest {
 		return Rhythm{Code: CodeRaftReconnect, Confidence: Likely, Gaps: gaps}, true
 	}
-	if lo, hi := slices.Min(gaps), slices.Max(gaps); len(gaps) >= 3 && lo >= time.Second && hi-lo <= max(lo/20, 60*time.Millisecond) {
+	if lo, hi := slices.Min(gaps), slices.Max(gaps); len(gaps) >= 3 && lo >= time.Second && hi-lo <= jitter(lo, r.coarse) {
 		return Rhythm{Code: CodePeriodicProbe, Confidence: Likely, Gaps: gaps}, true
 	}
 	return Rhythm{}, false
@@ -148,6 +159,27 @@ func (r *run) gaps(dst []time.Duration) []time.Duration {
 		dst = append(dst, r.starts[i].Sub(r.starts[i-1]))
 	}
 	return dst
+}
+
+// raftFastest is less than the mean gap between a member's attempts: each of its two streams tries every 100 ms (rafthttp/stream.go).
+// Who comes faster is a load test or a flood.
+const raftFastest = 20 * time.Millisecond
+
+// jitter is how much the gaps of a probe of some period may differ.
+func jitter(period, coarse time.Duration) time.Duration {
+	d := max(period/20, 60*time.Millisecond)
+	if period >= 4*coarse {
+		d = max(d, coarse)
+	}
+	return d
+}
+
+func mean(d []time.Duration) time.Duration {
+	var sum time.Duration
+	for _, x := range d {
+		sum += x
+	}
+	return sum / time.Duration(len(d))
 }
 
 func quantile(d []time.Duration, q float64) time.Duration {
