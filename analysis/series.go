@@ -109,7 +109,7 @@ func (b *backoff) gap(g, coarse time.Duration) {
 func fits(gap, step time.Duration, first bool, coarse time.Duration) bool {
 	lo, hi := step*78/100, step*126/100
 	if first {
-		lo, hi = step*98/100, step*115/100
+		lo, hi, coarse = step*98/100, step*115/100, 0 // so close to a second that cutting rarely changes it
 	}
 	return gap > lo-max(coarse, 1) && gap < hi+max(coarse, 20*time.Millisecond)
 }
