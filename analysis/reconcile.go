@@ -52,8 +52,6 @@ func coarser(log Code) []Code {
 		return []Code{CodeConnectionWithoutData, CodeNoReply}
 	case CodeClientCertUntrusted:
 		return []Code{CodeCARegenerated, CodeClientCertChainInvalid}
-	case CodeUnrecognisedRejection:
-		return nil
 	}
 	return nil
 }
@@ -85,43 +83,81 @@ func (c *Connection) reconcile() {
 	}
 }
 
+// reconcileWith takes one entry's causes in turn, likelier first: what the text leaves open the packets may decide.
 func (c *Connection) reconcileWith(e *LogEntry) {
 	text := &e.Findings[0]
 	line := text.Evidence[0]
 	if text.Code == CodeUnrecognisedRejection {
-		c.Findings = append(c.Findings, *text)
+		c.Findings = append(c.Findings, text.clone())
 		return
 	}
-	for i := range c.Findings {
-		f := &c.Findings[i]
-		if f.Code == text.Code || slices.Contains(coarser(text.Code), f.Code) {
-			f.confirm(line) // the packets are as exact as the line, or more so
+	for k := range e.Findings {
+		if c.takeIn(&e.Findings[k], line) {
 			return
+		}
+	}
+	if f := c.decisive(); f != nil {
+		d := findingOf(CodeLogDisagrees, Certain)
+		d.Meaning = "the packets show " + string(f.Code) + ", the line in the log says " + string(text.Code) + ": one of the two belongs to another connection, or something between client and etcd changes what they say"
+		d.Evidence = append(d.Evidence, line)
+		c.Findings = append(c.Findings, d)
+	}
+	added := text.clone()
+	if c.ByTime {
+		added.Confidence = min(added.Confidence, Likely)
+	}
+	c.Findings = append(c.Findings, added)
+}
+
+// takeIn finds what the packets showed of the same cause, and makes the two one. It reports false when they showed nothing of it.
+func (c *Connection) takeIn(text *Finding, line Evidence) bool {
+	for i := range c.Findings {
+		if f := &c.Findings[i]; f.Code == text.Code {
+			c.confirm(f, line)
+			return true
+		}
+	}
+	for i := range c.Findings {
+		if f := &c.Findings[i]; slices.Contains(coarser(text.Code), f.Code) {
+			f.rest(line) // the packets say it more exactly; that much the line does not confirm
+			return true
 		}
 	}
 	for i := range c.Findings {
 		if f := &c.Findings[i]; slices.Contains(sharper(f.Code), text.Code) {
 			c.sharpen(i, text)
-			return
+			return true
 		}
 	}
-	added := text.clone()
-	if worst, found := c.Severity(); found && worst == Error && c.Findings[0].Confidence == Certain && c.Findings[0].Code != CodeCaptureLoss {
-		d := findingOf(CodeLogDisagrees, Certain)
-		d.Meaning = "the packets show " + string(c.Findings[0].Code) + ", the line in the log says " + string(text.Code) + ": one of the two belongs to another connection, or something between client and etcd changes what they say"
-		d.Evidence = append(d.Evidence, line)
-		c.Findings = append(c.Findings, d)
-	}
-	c.Findings = append(c.Findings, added)
+	return false
 }
 
-// confirm adds the line to what the finding rests on, and what rested on inference alone is now certain.
-func (f *Finding) confirm(line Evidence) {
-	f.Evidence = slices.Clone(f.Evidence)
-	if len(f.Evidence) < maxEvidence {
-		f.Evidence = append(f.Evidence, line)
+// decisive is the finding on packets that leaves no room for another cause; nil when there is none.
+func (c *Connection) decisive() *Finding {
+	f := c.Worst()
+	if f == nil || f.Severity < Error || f.Confidence < Certain || c.Outcome == OutcomePartial {
+		return nil
 	}
-	if f.Confidence < Certain {
+	switch f.Code {
+	case CodeCaptureLoss, CodeOneSidedCapture, CodeConflictingRetransmission, CodeServerCertExpired, CodeServerCertKeyUsage, CodeServerNameMismatch, CodeCertExpiresSoon, CodeWeakCertificate:
+		return nil // true beside any other cause
+	}
+	return f
+}
+
+// rest adds the line to what the finding rests on.
+func (f *Finding) rest(line Evidence) {
+	f.Evidence = append(slices.Clone(f.Evidence[:min(len(f.Evidence), maxEvidence-1)]), line)
+}
+
+// confirm adds the line, and what rested on inference alone is now certain. A line that was found by its time alone proves less.
+func (c *Connection) confirm(f *Finding, line Evidence) {
+	f.rest(line)
+	switch {
+	case f.Confidence == Certain:
+	case c.ByTime:
+		f.Meaning += "; a line of etcd's log at the same moment says so, too"
+	default:
 		f.Confidence = Certain
 		f.Meaning += "; etcd's log confirms it"
 	}
@@ -136,6 +172,9 @@ func (c *Connection) sharpen(i int, text *Finding) {
 	f.Evidence = f.Evidence[max(0, len(f.Evidence)-maxEvidence):]
 	if f.AtFault == FaultUnknown {
 		f.AtFault = old.AtFault
+	}
+	if c.ByTime {
+		f.Confidence = min(f.Confidence, Likely)
 	}
 	kept := c.Findings[:0:0]
 	for k := range c.Findings {

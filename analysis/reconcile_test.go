@@ -1,0 +1,62 @@
+package analysis
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestReconcile makes one judgement of packets and line.
+func TestReconcile(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		found []Finding
+		err   string
+		want  []string // code and confidence, in order
+		lines int      // pieces of evidence of the first that come from the log
+		alone bool     // the first rests on the log alone
+	}{
+		{"the log gives the reason", []Finding{guess(CodeClientCertRefused)}, server120 + unknownCA, []string{"client-cert-untrusted certain"}, 1, false},
+		{"of an empty certificate, too", []Finding{guess(CodeClientCertMissing)}, "tls: client didn't provide a certificate", []string{"client-cert-missing certain"}, 1, false},
+		{"the log is not sure itself", []Finding{guess(CodeClientCertRefused)}, server120 + unknownCA + ` (possibly because of \"crypto/rsa: verification error\" while)`, []string{"ca-regenerated likely"}, 1, false},
+		{"they agree", []Finding{guess(CodePlaintextToTLS)}, noRecord, []string{"plaintext-to-tls certain"}, 1, false},
+		{"the packets know which", []Finding{guess(CodeProxyProtocolToTLS)}, noRecord, []string{"proxy-protocol-to-tls likely"}, 1, false},
+		{"the packets know more, the line does not confirm that", []Finding{guess(CodeServerNameMismatch)}, "remote error: tls: bad certificate", []string{"server-name-mismatch likely"}, 1, false},
+		{"a MAC failure is a refusal in clear", []Finding{sure(CodeServerCertRefused), guess(CodeServerCertUntrusted)}, "local error: tls: bad record MAC", []string{"server-cert-refused certain", "server-cert-untrusted likely"}, 1, false},
+		{"the alternative fits", []Finding{sure(CodeGroupMismatch)}, "tls: no cipher suite supported by both client and server", []string{"group-mismatch certain"}, 1, false},
+		{"nothing was seen", nil, server120 + unknownCA, []string{"client-cert-untrusted certain"}, 1, true},
+		{"they disagree", []Finding{sure(CodePlaintextToTLS)}, server120 + unknownCA, []string{"plaintext-to-tls certain", "client-cert-untrusted certain", "log-disagrees certain"}, 0, false},
+		{"a guess gives way", []Finding{guess(CodeALPNMismatch)}, server120 + unknownCA, []string{"client-cert-untrusted certain", "alpn-mismatch likely"}, 1, true},
+		{"an expired server certificate stands beside", []Finding{sure(CodeServerCertExpired)}, "tls: client didn't provide a certificate", []string{"server-cert-expired certain", "client-cert-missing certain"}, 0, false},
+		{"the text is not known", []Finding{guess(CodeClientCertRefused)}, "tls: a text of the future", []string{"client-cert-refused likely", "unrecognised-rejection certain"}, 0, false},
+		{"abandoned is no EOF without data", []Finding{sure(CodeHandshakeAbandoned)}, "EOF", []string{"handshake-abandoned certain"}, 1, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			before := fmt.Sprint(tt.found)
+			_, out := joining(t, connections(seenConn{port(1), 0, tt.found}), rejectionAt(testTime, port(1), tt.err))
+			var got []string
+			for _, f := range out[0].Findings {
+				got = append(got, string(f.Code)+" "+f.Confidence.String())
+			}
+			if d := cmp.Diff(tt.want, got); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+			fromLog, fromPackets := 0, 0
+			for _, e := range out[0].Findings[0].Evidence {
+				if strings.HasPrefix(e.Text, "log: ") {
+					fromLog++
+				} else {
+					fromPackets++
+				}
+			}
+			if fromLog != tt.lines || (fromPackets == 0) != tt.alone {
+				t.Errorf("evidence: %d from the log, %d from packets", fromLog, fromPackets)
+			}
+			if after := fmt.Sprint(tt.found); after != before {
+				t.Errorf("the findings of the packets were changed: %s", after)
+			}
+		})
+	}
+}
