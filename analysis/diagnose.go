@@ -51,7 +51,7 @@ func (d *Diagnoser) Diagnose(f *Facts) Connection {
 	v := &d.view
 	*v = view{f: f, endpoint: d.Expectations.Endpoint(f.Server), known: d.servers[f.Server], expect: &d.Expectations, found: v.found[:0]}
 	if f.TLS != nil {
-		v.shape = f.TLS.Shape()
+		v.shape = f.Shape()
 	}
 	v.result = v.outcome()
 	for _, r := range rules {

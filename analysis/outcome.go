@@ -239,10 +239,10 @@ func (v *view) plainAlert() bool {
 // the client's handshake was over, the server's was not. On the peer port HTTP/2 is refused in the same way for another reason.
 func (v *view) refusedAfter() bool {
 	s := &v.shape
-	if v.f.TLS.Version != tlswire.VersionTLS13 || s.ClientFinished < 0 || !s.Requested || s.Accepted {
+	if v.f.TLS.Version != tlswire.VersionTLS13 || s.ClientFinished < 0 || s.Requested != Yes || s.Client == PresentedUnknown || s.Accepted {
 		return false
 	}
-	if !s.ClientEmpty && v.http2AtPeerPort() {
+	if s.Client != PresentedEmpty && v.http2AtPeerPort() {
 		return false
 	}
 	return (s.RefusedAfter || v.silentlyClosedAfter()) && v.refusalTime() <= atOnce
@@ -252,7 +252,7 @@ func (v *view) refusedAfter() bool {
 func (v *view) refusalTime() time.Duration {
 	end := v.f.Stream[FromServer].ClosedAt
 	if v.shape.RefusedAfter {
-		end = v.f.TLS.Encrypted[FromServer].Shape[v.shape.ServerFinished+1].At
+		end = v.f.TLS.Encrypted[FromServer].Shape[v.shape.Answered].At
 	}
 	return end.Sub(v.f.TLS.Encrypted[FromClient].Shape[v.shape.ClientFinished].At)
 }
@@ -261,7 +261,7 @@ func (v *view) refusalTime() time.Duration {
 // may be lost when it resets the connection.
 func (v *view) silentlyClosedAfter() bool {
 	e, s := &v.f.TLS.Encrypted[FromServer], &v.f.Stream[FromServer]
-	return e.Records == int64(v.shape.ServerFinished)+1 && s.Close != CloseNone && !v.clientClosedFirst() && v.waited() < timeoutFloor
+	return v.shape.ServerFinished >= 0 && e.Records == int64(v.shape.ServerFinished)+1 && s.Close != CloseNone && !v.clientClosedFirst() && v.waited() < timeoutFloor
 }
 
 // deciding is the alert that ended the handshake: the first fatal one in clear, or in TLS 1.2 the first encrypted one before both

@@ -171,7 +171,7 @@ func (v *view) clientCertHidden() {
 		end = "sent an alert"
 	}
 	var f *Finding
-	if v.shape.ClientEmpty {
+	if v.shape.Client == PresentedEmpty {
 		f = v.add(CodeClientCertMissing, Likely, "in TLS 1.3 this is encrypted and inferred from record lengths: the server asked for a client certificate, the client sent an empty one, and the server "+end+" at once")
 		f.saw(FromClient, client.Shape[0].Packet, client.Shape[0].At, "encrypted record of "+itoa(client.Shape[0].Length)+" bytes: an empty Certificate message")
 	} else {
@@ -179,11 +179,11 @@ func (v *view) clientCertHidden() {
 		f.saw(FromClient, client.Shape[0].Packet, client.Shape[0].At, "encrypted record of "+itoa(client.Shape[0].Length)+" bytes: the client's certificate")
 	}
 	if v.shape.RefusedAfter {
-		r := &server.Shape[v.shape.ServerFinished+1]
+		r := &server.Shape[v.shape.Answered]
 		f.saw(FromServer, r.Packet, r.At, "encrypted record of "+itoa(r.Length)+" bytes: an alert")
 	}
 	v.sawClose(f, FromServer)
-	if v.endpoint == EndpointPeer && !v.shape.ClientEmpty && v.f.TLS.ClientHello != nil && !slices.Contains(v.f.TLS.ClientHello.PSKModes, pskWithDHE) {
+	if v.endpoint == EndpointPeer && v.shape.Client != PresentedEmpty && v.f.TLS.ClientHello != nil && !slices.Contains(v.f.TLS.ClientHello.PSKModes, pskWithDHE) {
 		f := v.add(CodePeerSANMismatch, Possible, "this client takes no tickets, as etcd's members do not, so the end of a handshake that failed looks like that of one that succeeded: the peer port may have closed because the certificate is not valid for "+v.f.Client.Addr().String()+", or is on the revocation list")
 		v.sawClose(f, FromServer)
 	}

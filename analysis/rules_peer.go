@@ -145,7 +145,7 @@ func (v *view) closedAfterHandshake() bool {
 	if t.Version != tlswire.VersionTLS13 {
 		return len(t.Certificates[FromClient].Chain) > 0 && server.Data == 0
 	}
-	if v.shape.ServerFinished < 0 || !v.shape.ClientPresented || v.shape.RefusedAfter {
+	if v.shape.ServerFinished < 0 || v.shape.Client != PresentedChain || v.shape.RefusedAfter {
 		return false
 	}
 	// A ticket of Go's holds the client's chain, so it is longer than the record that brought the chain.

@@ -6,27 +6,75 @@ import (
 	"github.com/etcdtap/etcdtap/analysis/tlswire"
 )
 
-// Shape is what the lengths of TLS 1.3's encrypted handshake records give away. Go and OpenSSL put each message in a record of
-// its own; stacks that do not are recognised by lengths that do not fit, and then nothing is claimed. All of it is inference.
+// Answer is what inference has to say to a question. Its zero value is that it cannot tell.
+type Answer uint8
+
+const (
+	CannotTell Answer = iota
+	No
+	Yes
+)
+
+func (a Answer) String() string { return [...]string{"unknown", "no", "yes"}[a] }
+
+// Presented is what a client showed of itself in its handshake.
+type Presented uint8
+
+const (
+	PresentedUnknown Presented = iota // cannot tell
+	PresentedNone                     // it was not asked, so it sent no Certificate message
+	PresentedEmpty                    // asked, it sent a Certificate message without a certificate
+	PresentedChain                    // asked, it sent at least one certificate
+)
+
+func (p Presented) String() string { return [...]string{"unknown", "none", "empty", "presented"}[p] }
+
+// AlertPlace is when a side's alert, its last record, came.
+type AlertPlace uint8
+
+const (
+	AlertUnknown      AlertPlace = iota // cannot tell, or there is none
+	AlertForFinished                    // the client sent it where its Finished was due
+	AlertBeforeAnswer                   // the server's first record after the handshake: neither a ticket nor data came before it
+	AlertAfterAnswer                    // after a ticket or data of the server
+)
+
+func (p AlertPlace) String() string {
+	return [...]string{"unknown", "instead_of_finished", "before_ticket_or_data", "after_ticket_or_data"}[p]
+}
+
+// Shape is what the lengths of TLS 1.3's encrypted handshake records give away. All of it is inference, and each field can say
+// that it cannot tell: a reading is taken only when every reading that fits the lengths agrees with it. What the readings allow for
+// is in flight.go. Lengths that the sender padded (RFC 8446, Section 5.4) at random are not recognised as such; those rounded to a
+// multiple are.
 type Shape struct {
-	ServerFinished    int  // index in Encrypted[FromServer].Shape of the record with the server's Finished; -1: cannot tell
-	ClientFinished    int  // the same for the client
-	Requested         bool // a CertificateRequest was sent; valid iff ServerFinished >= 0
-	ClientEmpty       bool // the client answered it with an empty Certificate
-	ClientPresented   bool // the client presented a certificate
+	ServerFinished    int       // index in Encrypted[FromServer].Shape of the record with the server's Finished; -1: cannot tell
+	ClientFinished    int       // the same for the client
+	Answered          int       // index of the server's first record after the client's Finished; -1: none, or cannot tell
+	Requested         Answer    // a CertificateRequest was in the handshake; one after it (post-handshake authentication) does not count
+	Client            Presented // what the client answered
+	DER               [2]DER    // by Direction: the sizes that the certificates presented may have
+	Key               [2]string // by Direction: key by the length of its signature: "RSA-2048", "ECDSA-P256"; "" cannot tell
+	Ticket            Answer    // the server gave a ticket to resume with
+	LastAlertFrom     Direction // valid iff LastAlert == Yes
+	LastAlert         Answer    // either side's last record is an alert, close_notify included
+	LastAlertPlace    AlertPlace
 	ALPNLength        int  // bytes of the protocol name that the server chose, 0 for none; -1: cannot tell
-	ClientAlertInLieu bool // the client sent an alert where its Finished was due
+	ClientAlertInLieu bool // the client sent an alert where its Finished was due; false: it did not, or it cannot be told
 	Accepted          bool // after the client's Finished the server sent a ticket or data: it took the client's certificate
 	RefusedAfter      bool // after the client's Finished the server sent an alert and nothing before it
 }
+
+// DER holds, by the number of certificates less one, how many bytes of DER a Certificate message carries if it has that many and no
+// OCSP response or SCT. 0: it cannot have as many, or nothing can be told.
+type DER [4]int
 
 // Lengths of inner plaintexts (RFC 8446, Section 5.2: content type, then padding, none here).
 const (
 	tagLength   = 16 // AES-GCM, ChaCha20-Poly1305
 	innerType   = 1
 	alertRecord = 2 + innerType + tagLength
-	emptyCert   = tlswire.MessageHeaderLen + 1 + 3 + innerType + tagLength // Certificate with empty context and list (Section 4.4.2)
-	shortestEE  = tlswire.MessageHeaderLen + 2 + innerType + tagLength     // EncryptedExtensions without extensions (Section 4.3.1)
+	shortestEE  = tlswire.MessageHeaderLen + 2 // EncryptedExtensions without extensions (Section 4.3.1)
 )
 
 // finishedRecord is the length of a record that holds a Finished message under the suite, 0 when its tag length is another.
@@ -40,41 +88,150 @@ func finishedRecord(s tlswire.CipherSuite) int {
 	return 0
 }
 
-// Shape reads the record lengths. Its zero-like answer, nothing inferred, is given for other versions and suites.
-func (t *TLSFacts) Shape() Shape {
-	s := Shape{ServerFinished: -1, ClientFinished: -1, ALPNLength: -1}
+// unknownShape is the answer when nothing can be told.
+func unknownShape() Shape {
+	return Shape{ServerFinished: -1, ClientFinished: -1, Answered: -1, ALPNLength: -1}
+}
+
+// Shape reads the record lengths of both sides. Nothing is inferred for other versions, suites of other lengths, when bytes of the
+// handshake are missing, or when the hellos allow what the lengths would not show.
+func (f *Facts) Shape() Shape {
+	s, t := unknownShape(), f.TLS
+	if t == nil || t.Version != tlswire.VersionTLS13 || t.ServerHello == nil || t.joinedLate || f.Stream[FromClient].EarlyGap || f.Stream[FromServer].EarlyGap {
+		return s
+	}
 	fin := finishedRecord(t.CipherSuite)
-	if t.Version != tlswire.VersionTLS13 || t.ServerHello == nil || fin == 0 {
+	if fin == 0 || t.smallRecords() {
 		return s
 	}
 	server, client := t.Encrypted[FromServer].Shape, t.Encrypted[FromClient].Shape
-	s.server(server, fin)
-	if s.ServerFinished >= 0 && server[0].Length >= shortestEE {
-		s.ALPNLength = t.alpnLength(server[0].Length - shortestEE)
+	early := t.ClientHello == nil || t.ClientHello.EarlyData // what the client sent first may be 0-RTT data
+	if !early && len(client) > 0 && client[0].Length == alertRecord {
+		s.ClientAlertInLieu, s.LastAlertPlace = true, AlertForFinished
 	}
-	s.client(client, fin)
-	if s.ServerFinished < 0 {
-		return s
+	s.server(t, server[:beforeClient(server, client, early)], fin)
+	if !early && !s.ClientAlertInLieu {
+		s.client(t, client, fin)
 	}
-	if after := server[s.ServerFinished+1:]; len(after) > 0 && s.ClientFinished >= 0 {
-		s.RefusedAfter = after[0].Length == alertRecord && !laterThanClose(after[0], client)
-		s.Accepted = after[0].Length != alertRecord
-	}
+	s.after(t, server, client)
+	s.alerts(t)
 	return s
 }
 
+// beforeClient is how many of the server's records came before the client's flight, which answers the server's.
+func beforeClient(server, client []RecordShape, early bool) int {
+	if early || len(client) == 0 || client[0].Length == alertRecord {
+		return len(server) // the client may not have waited
+	}
+	n := slices.IndexFunc(server, func(r RecordShape) bool { return earlier(&client[0], &r) })
+	if n < 0 {
+		return len(server)
+	}
+	return n
+}
+
 // server reads EncryptedExtensions, CertificateRequest, Certificate, CertificateVerify, Finished: the second is optional, and
-// with a PSK all but the first and the last are left out (Section 2.2).
-func (s *Shape) server(r []RecordShape, fin int) {
-	for i := range min(len(r), 5) {
-		if r[i].Length != fin || i == 2 {
-			continue
+// with a PSK all but the first and the last are left out (RFC 8446, Section 2.2).
+func (s *Shape) server(t *TLSFacts, r []RecordShape, fin int) {
+	c := consensus{padded: padded(t.Encrypted[FromServer].Shape)}
+	if t.Resumed {
+		c.read(r, fin, flight{encryptedExtensions, finished}, t)
+	} else {
+		c.read(r, fin, flight{encryptedExtensions, certificate, certificateVerify, finished}, t)
+		c.read(r, fin, flight{encryptedExtensions, certificateRequest, certificate, certificateVerify, finished}, t)
+	}
+	if c.readings == 0 {
+		return
+	}
+	s.ServerFinished = c.finished
+	switch {
+	case !c.request.differ && c.request.value > 0:
+		s.Requested = Yes
+	case !c.request.differ:
+		s.Requested = No
+	}
+	s.DER[FromServer], s.Key[FromServer] = t.derOf(c.certificate), keyOf(c.signature)
+	if c.extensions.value > 0 && !c.extensions.differ {
+		s.ALPNLength = t.alpnLength(c.extensions.value - shortestEE)
+	}
+}
+
+// client reads Certificate, CertificateVerify, Finished, or what of them is due.
+func (s *Shape) client(t *TLSFacts, r []RecordShape, fin int) {
+	c := consensus{padded: padded(r)}
+	if s.Requested != Yes {
+		c.read(r, fin, flight{finished}, t)
+	}
+	if s.Requested != No && !t.Resumed {
+		c.read(r, fin, flight{emptyCertificate, finished}, t)
+		c.read(r, fin, flight{certificate, certificateVerify, finished}, t)
+	}
+	if c.readings == 0 {
+		return
+	}
+	s.ClientFinished = c.finished
+	if c.shown.differ {
+		return
+	}
+	s.Client = Presented(c.shown.value)
+	if s.Requested == CannotTell && s.ServerFinished >= 0 { // only a client that was asked sends a Certificate message
+		s.Requested = Yes
+		if s.Client == PresentedNone {
+			s.Requested = No
 		}
-		if i == 1 || i == 3 || i == 4 {
-			s.ServerFinished = i
-			s.Requested = i == 4
+	}
+	s.DER[FromClient], s.Key[FromClient] = t.derOf(c.certificate), keyOf(c.signature)
+}
+
+// after reads what the server sent after the handshake.
+func (s *Shape) after(t *TLSFacts, server, client []RecordShape) {
+	if s.ServerFinished < 0 || s.ClientFinished < 0 {
+		return
+	}
+	fin := &client[s.ClientFinished]
+	for i := s.ServerFinished + 1; i < len(server); i++ {
+		if r := &server[i]; !earlier(r, fin) {
+			s.Answered = i
+			s.RefusedAfter = r.Length == alertRecord && !laterThanClose(*r, client)
+			s.Accepted = r.Length != alertRecord
+			break
 		}
-		break
+	}
+	s.Ticket = s.ticket(t, server, client)
+}
+
+// ticket tells a NewSessionTicket by its place and length: it comes before the client has asked for anything, and servers of HTTP
+// have nothing else to say then but short HTTP/2 SETTINGS.
+func (s *Shape) ticket(t *TLSFacts, server, client []RecordShape) Answer {
+	const (
+		nonce    = 1 + 8 // usual; Go sends none
+		shortest = tlswire.MessageHeaderLen + 4 + 4 + nonce + 2 + 64 + 2 + innerType + tagLength
+	)
+	if s.ServerFinished+1 >= len(server) || server[s.ServerFinished+1].Length == alertRecord {
+		return No
+	}
+	first := &server[s.ServerFinished+1]
+	asked := s.ClientFinished+1 < len(client) && earlier(&client[s.ClientFinished+1], first)
+	if first.Length >= shortest && !asked && slices.Contains(t.ClientHello.PSKModes, pskWithDHE) {
+		return Yes
+	}
+	return CannotTell
+}
+
+// alerts says who sent the last alert, where the handshake could be read.
+func (s *Shape) alerts(t *TLSFacts) {
+	if s.ClientFinished < 0 && !s.ClientAlertInLieu {
+		return
+	}
+	s.LastAlert = No
+	if n := len(t.Alerts); n > 0 {
+		s.LastAlert, s.LastAlertFrom = Yes, t.Alerts[n-1].From
+	}
+	if s.LastAlert == Yes && s.LastAlertPlace == AlertUnknown && s.ServerFinished >= 0 {
+		s.LastAlertPlace = AlertBeforeAnswer
+		if s.Accepted {
+			s.LastAlertPlace = AlertAfterAnswer
+		}
 	}
 }
 
@@ -85,7 +242,7 @@ func (t *TLSFacts) alpnLength(n int) int {
 		acknowledged = 4 // an empty extension
 		header       = 7 // extension header 4, list length 2, name length 1, then the name (RFC 7301, Section 3.1)
 	)
-	if t.ClientHello == nil {
+	if t.ClientHello == nil || t.ClientHello.EncryptedClientHello {
 		return -1
 	}
 	others := [2]int{0, acknowledged}
@@ -100,21 +257,6 @@ func (t *TLSFacts) alpnLength(n int) int {
 		}
 	}
 	return -1
-}
-
-// client reads Certificate, CertificateVerify, Finished, or what of them was sent.
-func (s *Shape) client(r []RecordShape, fin int) {
-	switch {
-	case len(r) == 0:
-	case r[0].Length == alertRecord:
-		s.ClientAlertInLieu = true
-	case r[0].Length == fin:
-		s.ClientFinished = 0
-	case len(r) > 1 && r[0].Length == emptyCert && r[1].Length == fin:
-		s.ClientFinished, s.ClientEmpty = 1, true
-	case len(r) > 2 && r[0].Length > emptyCert+64 && r[2].Length == fin:
-		s.ClientFinished, s.ClientPresented = 2, true
-	}
 }
 
 // laterThanClose reports whether the client had already sent an alert, its close_notify, when the server sent r.
