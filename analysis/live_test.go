@@ -113,10 +113,9 @@ func (a *authority) pool() *x509.CertPool {
 type scenario struct {
 	client, server func(*tls.Config)
 	mtls           bool
-	talk           func(client, server net.Conn) // instead of a ping and a pong
-	rudeServer     bool                          // the server closes at once after the handshake
-	preface        bool                          // the client sends, the server closes without an answer
-	twice          bool                          // the second of two connections is recorded
+	rudeServer     bool // the server closes at once after the handshake
+	preface        bool // the client sends, the server closes without an answer
+	twice          bool // the second of two connections is recorded
 }
 
 // recorder is a net.Conn that notes what is written to it.

@@ -38,7 +38,7 @@ func (l *lane) hold(p stretch) (fresh int) {
 	for p.length > 0 {
 		n := p.length
 		if i == len(l.s.held) {
-			i = l.insert(i, p)
+			l.insert(i, p)
 			fresh += n
 			break
 		}

@@ -143,7 +143,6 @@ func (t *Tracker) follow(c *connection, d analysis.Direction, s *Segment) {
 	}
 	if s.Length > 0 {
 		d = t.data(c, d, s, seq)
-		h = &c.half[d]
 	}
 	if s.Flags&flagFIN != 0 {
 		if !c.end(d, seq+uint32(s.Length), t.packet, t.now) {

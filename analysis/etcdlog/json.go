@@ -52,14 +52,6 @@ func (o *object) next() (key []byte, v value, ok bool) {
 	return key, v, ok
 }
 
-// rest is what follows the object, once next has given false.
-func (o *object) rest() []byte {
-	if o.broken || o.i >= len(o.b) {
-		return nil
-	}
-	return o.b[o.i+1:]
-}
-
 func (o *object) space() {
 	for o.i < len(o.b) && (o.b[o.i] == ' ' || o.b[o.i] == '\t' || o.b[o.i] == '\n' || o.b[o.i] == '\r') {
 		o.i++
