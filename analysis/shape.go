@@ -118,6 +118,34 @@ func (f *Facts) Shape() Shape {
 	return s
 }
 
+// HasShape reports whether there are encrypted records of TLS 1.3 to read, whatever they tell.
+func (f *Facts) HasShape() bool {
+	t := f.TLS
+	return t != nil && t.Version == tlswire.VersionTLS13 && t.ServerHello != nil && t.Encrypted[FromServer].Records+t.Encrypted[FromClient].Records > 0
+}
+
+// Text says in one line whether a client certificate was asked for and shown, and how that is known; "" when it cannot be told.
+func (s *Shape) Text() string {
+	text := "inferred from record lengths: "
+	switch {
+	case s.Requested == No:
+		return text + "no client certificate requested"
+	case s.Requested != Yes:
+		return ""
+	}
+	text += "client certificate requested"
+	switch s.Client {
+	case PresentedEmpty:
+		return text + ", an empty one sent"
+	case PresentedChain:
+		text += ", one presented"
+		if n := s.DER[FromClient][0]; n != 0 {
+			text += " (" + itoa(n) + " bytes of DER if it is one certificate)"
+		}
+	}
+	return text
+}
+
 // beforeClient is how many of the server's records came before the client's flight, which answers the server's.
 func beforeClient(server, client []RecordShape, early bool) int {
 	if early || len(client) == 0 || client[0].Length == alertRecord {

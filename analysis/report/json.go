@@ -33,7 +33,7 @@ func (j *JSON) Connection(c *analysis.Connection) error {
 	if c.TLS == nil {
 		b = append(b, "null"...)
 	} else {
-		b = j.appendTLS(b, c.TLS)
+		b = j.appendTLS(b, c.Facts)
 	}
 	b = appendFindings(append(b, `,"findings":`...), c.Findings)
 	b = appendLog(append(b, `,"log":`...), c.Log)

@@ -80,7 +80,7 @@ func TestJSONHasTheDocumentedFields(t *testing.T) {
 	c := fullConnection(certs, "text")
 	backoff := analysis.Finding{Code: analysis.CodeGRPCBackoff}
 	c.Log, c.ByTime = []*analysis.LogEntry{fullEntry("text")}, true
-	writeAll(t, &out, []*analysis.Connection{c, plaintextConnection(30, 1), plaintextConnection(40, 2, backoff)})
+	writeAll(t, &out, []*analysis.Connection{c, hiddenConnection(), plaintextConnection(30, 1), plaintextConnection(40, 2, backoff)})
 	writeLog(t, NewLogJSON(&out), seedEntries())
 	for line := range bytes.Lines(out.Bytes()) {
 		var v map[string]any

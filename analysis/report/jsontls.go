@@ -6,7 +6,8 @@ import (
 )
 
 // appendTLS appends what TLS showed.
-func (j *JSON) appendTLS(b []byte, t *analysis.TLSFacts) []byte {
+func (j *JSON) appendTLS(b []byte, f *analysis.Facts) []byte {
+	t := f.TLS
 	b = append(b, `{"version":"`...)
 	if t.Version != 0 {
 		b = append(b, t.Version.String()...)
@@ -31,6 +32,7 @@ func (j *JSON) appendTLS(b []byte, t *analysis.TLSFacts) []byte {
 	b = appendInt(append(b, `,"more":`...), int64(r.More))
 	b = j.certs.appendChain(append(b, `},"server_certificates":`...), &t.Certificates[analysis.FromServer])
 	b = j.certs.appendChain(append(b, `,"client_certificates":`...), &t.Certificates[analysis.FromClient])
+	b = appendShape(append(b, `,"shape":`...), f)
 	b = appendAlerts(append(b, `,"alerts":`...), t.Alerts)
 	b = appendInt(append(b, `,"alerts_dropped":`...), t.AlertsDropped)
 	return append(appendViolations(append(b, `,"violations":`...), t.Violations), '}')

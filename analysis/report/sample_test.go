@@ -116,3 +116,17 @@ func plaintextConnection(packet int64, seconds float64, more ...analysis.Finding
 		}}, more...),
 	}
 }
+
+// hiddenConnection is TLS 1.3 in which an empty client certificate was refused.
+func hiddenConnection() *analysis.Connection {
+	c := fullConnection(nil, "text")
+	c.TLS.Version, c.TLS.CipherSuite, c.Findings = tlswire.VersionTLS13, 0x1301, nil
+	for d, lengths := range [2][]int{{25, 53}, {32, 110, 902, 281, 53, 19}} {
+		for i, n := range lengths {
+			r := analysis.RecordShape{Type: tlswire.ContentTypeApplicationData, Length: n, At: sampleStart, Packet: int64(10 - 4*d + i)}
+			c.TLS.Encrypted[d].Shape = append(c.TLS.Encrypted[d].Shape, r)
+			c.TLS.Encrypted[d].Records++
+		}
+	}
+	return c
+}

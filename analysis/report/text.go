@@ -170,8 +170,24 @@ func healthy(c *analysis.Connection) string {
 		b.WriteString(", resumed")
 		return b.String()
 	}
+	if said := inferredIdentity(c); said != "" {
+		b.WriteString(said)
+		return b.String()
+	}
 	b.WriteString(clientIdentity(&tls.Certificates[analysis.FromClient]))
 	return b.String()
+}
+
+// inferredIdentity says what TLS 1.3's record lengths tell of the client's certificate where it is hidden, "" when nothing.
+func inferredIdentity(c *analysis.Connection) string {
+	if c.TLS.Certificates[analysis.FromClient].Visibility != analysis.Hidden {
+		return ""
+	}
+	s := c.Facts.Shape()
+	if text := s.Text(); text != "" {
+		return ", " + text
+	}
+	return ""
 }
 
 // clientIdentity says as whom the client presented itself, or why that is not known.
