@@ -25,6 +25,8 @@ var rules = []rule{
 	{"analysis", []string{module + "capture", module + "proxy", module + "cmd/", module + "analysis/report"}, "imports run one way: cmd > capture, proxy > analysis"},
 	{"analysis", []string{"github.com/", "go.uber.org/", "os", "os/", "net", "net/http", "context", "io", "sync"}, "the core does no I/O, has no goroutine and no lock: net/netip is all it knows of the network"},
 	{"analysis/tlswire", []string{module, "github.com/", "go.uber.org/", "os", "net", "context", "io", "sync", "time"}, "tlswire turns bytes into messages and knows nothing else"},
+	{"analysis/keylog", []string{module, "github.com/", "go.uber.org/", "golang.org/", "os", "net", "context", "io", "sync", "time"}, "keylog turns the text of key logs into secrets and knows nothing else"},
+	{"analysis/tlscrypt", []string{"github.com/", "go.uber.org/", "os", "net", "context", "io", "sync", "time"}, "tlscrypt opens records with secrets and knows nothing else"},
 	{"analysis/etcdlog", []string{module, "github.com/", "go.uber.org/", "golang.org/", "os", "net", "context", "sync"}, "etcdlog turns lines into entries and knows nothing else"},
 	{"analysis/pki", []string{module, "github.com/", "go.uber.org/", "os", "os/", "net/http", "context", "io", "sync"}, "pki gets names and bytes, and judges nothing"},
 	{"analysis/deploy", []string{module, "github.com/", "go.uber.org/", "os", "os/", "net", "net/http", "context", "sync"}, "deploy turns configuration into what it says, and judges nothing"},
@@ -59,7 +61,10 @@ func TestLayering(t *testing.T) {
 func allowed(pkg, imp string) bool {
 	switch pkg {
 	case "analysis":
-		return imp == module+"analysis/tlswire" || imp == module+"analysis/etcdlog" || imp == module+"analysis/pki" || imp == module+"analysis/deploy"
+		return imp == module+"analysis/tlswire" || imp == module+"analysis/etcdlog" || imp == module+"analysis/pki" || imp == module+"analysis/deploy" ||
+			imp == module+"analysis/keylog" || imp == module+"analysis/tlscrypt"
+	case "analysis/tlscrypt":
+		return imp == module+"analysis/tlswire"
 	case "analysis/report":
 		return strings.HasPrefix(imp, module+"analysis")
 	}

@@ -24,8 +24,10 @@ type Conn struct {
 	packet int64     // the packet that the current call comes from
 	at     time.Time // its time
 	cache  *CertificateCache
-	ders   [][]byte // scratch
-	sealed bool     // Facts was called
+	keys   KeySource // nil: none
+	plain  []byte    // scratch: the content of an opened record
+	ders   [][]byte  // scratch
+	done   bool      // Facts was called
 }
 
 // phase is how a stream's next bytes are read.
@@ -67,6 +69,7 @@ type stream struct {
 	ended     bool                // finish was called
 	gap       bool                // there was one: what follows is not the stream's beginning
 	hello     []byte              // owns what the parsed hello points into
+	unseal    unsealing           // opens protected records, where there are keys
 }
 
 // NewConn begins the observation of a connection at its first packet, or when the proxy accepted it.
@@ -89,11 +92,13 @@ func (c *Conn) Reset(client, server netip.AddrPort, at time.Time) {
 		t.Certificates[d].Chain = chains[d][:0]
 		c.stream[d].reset()
 	}
-	c.packet, c.at, c.sealed = 0, at, false
+	c.plain = recycle(c.plain)
+	c.packet, c.at, c.done = 0, at, false
 }
 
 func (s *stream) reset() {
-	*s = stream{buf: recycle(s.buf), message: recycle(s.message), hello: recycle(s.hello)}
+	s.unseal.reset()
+	*s = stream{buf: recycle(s.buf), message: recycle(s.message), hello: recycle(s.hello), unseal: s.unseal}
 }
 
 // recycle empties a buffer, and gives a large one up.
@@ -216,6 +221,9 @@ func (c *Conn) gapInRecords(d Direction, n int64) {
 		s.skip -= n
 		return // inside a body that nobody needs
 	}
+	if c.gapInSealed(d, n) {
+		return
+	}
 	c.facts.Stream[d].EarlyGap = c.facts.Stream[d].EarlyGap || !c.handshakeOver()
 	s.lostPlace, s.message = true, s.message[:0]
 	if h, ok := tlswire.ParseRecordHeader(s.buf); ok && n >= 0 {
@@ -227,8 +235,28 @@ func (c *Conn) gapInRecords(d Direction, n int64) {
 	s.restartResync()
 }
 
+// gapInSealed takes a gap that ends in the protected record that it began in, and that was to be opened. Without keys its body would
+// have been passed over: no less is known now than then.
+func (c *Conn) gapInSealed(d Direction, n int64) bool {
+	s := &c.stream[d]
+	h, ok := tlswire.ParseRecordHeader(s.buf)
+	if !ok || !s.unseal.asked || n < 0 {
+		return false
+	}
+	left := int64(tlswire.RecordHeaderLen + h.Length - len(s.buf))
+	if n > left {
+		return false
+	}
+	s.unseal.asked, s.unseal.missed = false, true
+	s.unseal.opener.Skip()
+	s.lostPlace, s.message = true, s.message[:0]
+	s.buf, s.skip = s.buf[:0], left-n
+	return true
+}
+
 func (s *stream) restartResync() {
 	s.phase, s.skip, s.buf, s.lostPlace = resyncing, 0, s.buf[:0], true
+	s.unseal.lose()
 }
 
 // handshakeOver reports whether both sides have begun to encrypt and have sent something encrypted.
@@ -268,6 +296,7 @@ func (c *Conn) finish(d Direction) {
 		return
 	}
 	s.ended = true
+	c.nameInner(d)
 	switch s.phase {
 	case sniffing:
 		c.endSniff(d)
@@ -281,14 +310,15 @@ func (c *Conn) finish(d Direction) {
 
 // Facts is what was seen so far. It stays valid until Reset.
 func (c *Conn) Facts() *Facts {
-	if !c.sealed {
-		c.sealed = true
+	if !c.done {
+		c.done = true
 		c.finish(FromClient)
 		c.finish(FromServer)
 		f := &c.facts
 		if f.hasTLS() {
 			f.TLS = &c.tls
 			c.inferAlerts()
+			c.dropGuesses()
 			f.setVisibility()
 		}
 	}

@@ -40,13 +40,19 @@ func (k CloseKind) String() string {
 type Visibility uint8
 
 const (
-	Missed Visibility = iota // would have been visible, but the capture has a gap, started late or saw one side only
-	Seen                     // seen in clear
-	Absent                   // not sent, and we know that
-	Hidden                   // sent encrypted, if it was sent
+	Missed    Visibility = iota // would have been visible, but the capture has a gap, started late or saw one side only
+	Seen                        // seen in clear
+	Absent                      // not sent, and we know that
+	Hidden                      // sent encrypted, if it was sent
+	Decrypted                   // sent encrypted, and seen with the secrets of a key log
 )
 
-func (v Visibility) String() string { return [...]string{"missed", "seen", "absent", "hidden"}[v] }
+func (v Visibility) String() string {
+	return [...]string{"missed", "seen", "absent", "hidden", "decrypted"}[v]
+}
+
+// Shown reports whether it was seen, in clear or decrypted.
+func (v Visibility) Shown() bool { return v == Seen || v == Decrypted }
 
 // Facts is what was seen of one connection. It holds no judgement: two producers that saw the same bytes give the
 // same facts. A Facts belongs to its Conn and is valid until that Conn is reset.
@@ -93,14 +99,17 @@ type StreamFacts struct {
 	ClosedAt    time.Time
 	ClosePacket int64
 	Incomplete  bool // ended inside a record or message
+
+	Inner        Protocol // what the first application data inside TLS are; ProtocolNone where none were decrypted
+	InnerRequest string   // as Request, of what is inside TLS
 }
 
-// TLSFacts is what TLS showed in clear, and the shape of what it did not.
+// TLSFacts is what TLS showed in clear or with a key log, and the shape of what it did not.
 type TLSFacts struct {
 	Version     tlswire.Version     // agreed; 0 until the ServerHello
 	CipherSuite tlswire.CipherSuite // agreed; valid iff ServerHello != nil
 	Group       tlswire.Group       // of the key exchange; 0 when it is not visible
-	ALPN        string              // agreed in clear (TLS 1.2 ServerHello); "" when none or hidden
+	ALPN        string              // agreed on, as far as it is visible; "" when none or hidden
 	Resumed     bool                // the server took up an earlier session (TLS 1.2 session id or ticket, TLS 1.3 PSK)
 	HelloRetry  bool                // a HelloRetryRequest was seen
 
@@ -116,13 +125,20 @@ type TLSFacts struct {
 	HelloDone          bool                // TLS 1.2: ServerHelloDone was seen
 	ClientKeyExchange  bool                // TLS 1.2: ClientKeyExchange was seen
 	Encrypted          [2]EncryptedFacts   // by Direction
-	Finished           [2]bool             // TLS 1.2: the side sent its (encrypted) Finished; TLS 1.3: see Shape
+	Finished           [2]bool             // the side sent its Finished. TLS 1.3: only where it was decrypted; else see Shape
+	ALPNVisibility     Visibility          // of ALPN; Absent: the server chose none
+	Tickets            int64               // NewSessionTicket messages of the server, seen or decrypted
+
+	KeysFound     bool     // the key log has secrets of this connection that fit its version and cipher suite
+	DecryptFailed [2]int64 // by Direction: records that these secrets do not open; what follows them is hidden
 
 	Alerts        []Alert     // at most maxAlerts, in the order in which they came
 	AlertsDropped int64       // alerts beyond maxAlerts
 	Violations    []Violation // at most maxViolations
 
-	joinedLate bool // records were found in mid-stream only
+	joinedLate       bool    // records were found in mid-stream only
+	extensionsOpened bool    // EncryptedExtensions was decrypted
+	flightOpened     [2]bool // by Direction: each message of the TLS 1.3 handshake was decrypted
 }
 
 // Moment is when something was seen.
@@ -148,7 +164,8 @@ type CertificateFacts struct {
 	Packet     int64
 	At         time.Time
 
-	seen bool // the message came in clear
+	seen      bool // the message came, in clear or decrypted
+	decrypted bool // it was decrypted
 }
 
 // Alert is one alert record.
@@ -156,7 +173,8 @@ type Alert struct {
 	From       Direction
 	Level      tlswire.AlertLevel // valid iff !Encrypted
 	Code       tlswire.AlertCode  // valid iff !Encrypted
-	Encrypted  bool               // an alert by its record type (TLS 1.2), or by position and size (TLS 1.3); then Inferred
+	Encrypted  bool               // level and code are hidden: an alert by its record type (TLS 1.2), or by position and size (TLS 1.3); then Inferred
+	Decrypted  bool               // it was encrypted, and a key log's secrets opened it; then not Encrypted
 	Inferred   bool
 	At         time.Time
 	Packet     int64
@@ -170,6 +188,7 @@ type EncryptedFacts struct {
 	Packet  int64         // valid iff Started
 	Shape   []RecordShape // the first maxShape encrypted records
 	Records int64         // encrypted records of any kind
+	Opened  int64         // those that were decrypted
 	Data    int64         // those of type application_data
 	Last    RecordShape   // the last encrypted record; valid iff Records > 0
 }

@@ -6,15 +6,15 @@ import (
 	"github.com/etcdtap/etcdtap/analysis/tlswire"
 )
 
-// handshakeRecord splits the body of a plaintext handshake record into messages. A message may begin in one record and end in a
+// handshakeRecord splits the content of a handshake record into messages. A message may begin in one record and end in a
 // later one.
 func (c *Conn) handshakeRecord(d Direction, h tlswire.RecordHeader, body []byte) {
 	s := &c.stream[d]
-	if s.lostPlace && !foundPlace(d, body) {
+	if s.lostPlace && !foundPlace(d, body, s.unseal.reading) {
 		return
 	}
 	s.lostPlace = false
-	if c.wrongVersion(d, h, body) {
+	if !s.unseal.reading && c.wrongVersion(d, h, body) {
 		return
 	}
 	carried := len(s.message) > 0
@@ -42,9 +42,9 @@ func (c *Conn) handshakeRecord(d Direction, h tlswire.RecordHeader, body []byte)
 }
 
 // foundPlace reports whether a message of d's side that fits begins at the record's beginning. A HelloRequest, four zeros, is no sign.
-func foundPlace(d Direction, body []byte) bool {
+func foundPlace(d Direction, body []byte, protected bool) bool {
 	t, n, ok := tlswire.ParseMessageHeader(body)
-	return ok && t != tlswire.HandshakeHelloRequest && messageType(t) && sentBy(d, t) && tlswire.MessageHeaderLen+n <= max(len(body), 1<<14)
+	return ok && t != tlswire.HandshakeHelloRequest && (messageType(t) || protected && protectedType(t)) && sentBy(d, t) && tlswire.MessageHeaderLen+n <= max(len(body), 1<<14)
 }
 
 // messageType reports whether t is sent in clear by any version.
@@ -62,10 +62,11 @@ func messageType(t tlswire.HandshakeType) bool {
 // sentBy reports whether d's side may send t.
 func sentBy(d Direction, t tlswire.HandshakeType) bool {
 	switch t {
-	case tlswire.HandshakeClientHello, tlswire.HandshakeClientKeyExchange:
+	case tlswire.HandshakeClientHello, tlswire.HandshakeClientKeyExchange, tlswire.HandshakeEndOfEarlyData:
 		return d == FromClient
 	case tlswire.HandshakeHelloRequest, tlswire.HandshakeServerHello, tlswire.HandshakeNewSessionTicket, tlswire.HandshakeServerKeyExchange,
-		tlswire.HandshakeCertificateRequest, tlswire.HandshakeServerHelloDone, tlswire.HandshakeCertificateStatus:
+		tlswire.HandshakeCertificateRequest, tlswire.HandshakeServerHelloDone, tlswire.HandshakeCertificateStatus,
+		tlswire.HandshakeEncryptedExtensions:
 		return d == FromServer
 	}
 	return true
@@ -76,7 +77,7 @@ func (c *Conn) knownMessage(d Direction, t tlswire.HandshakeType, n int) bool {
 	switch {
 	case n > maxMessage:
 		c.violate(d, ViolationTooLong, &tlswire.SyntaxError{Path: t.String() + ".length", Problem: "message of " + itoa(n) + " bytes, more than the 65536 that crypto/tls accepts"})
-	case !messageType(t):
+	case !messageType(t) && !(c.stream[d].unseal.reading && protectedType(t)):
 		c.violate(d, ViolationUnexpected, &tlswire.SyntaxError{Path: "handshake.msg_type", Problem: t.String() + " is not sent in clear"})
 	case !sentBy(d, t): // it must not stand for the other side's
 		c.violate(d, ViolationUnexpected, &tlswire.SyntaxError{Path: "handshake.msg_type", Problem: t.String() + " is not the " + d.String() + "'s to send"})
@@ -103,6 +104,10 @@ func (c *Conn) wrongVersion(d Direction, h tlswire.RecordHeader, body []byte) bo
 // message reads one whole handshake message. body is valid during the call.
 func (c *Conn) message(d Direction, t tlswire.HandshakeType, body []byte) {
 	s, f := &c.stream[d], &c.tls
+	if s.unseal.reading {
+		c.protectedMessage(d, t, body)
+		return
+	}
 	var err *tlswire.SyntaxError
 	switch t {
 	case tlswire.HandshakeClientHello:
@@ -125,6 +130,8 @@ func (c *Conn) message(d Direction, t tlswire.HandshakeType, body []byte) {
 		f.HelloDone = true
 	case tlswire.HandshakeClientKeyExchange:
 		f.ClientKeyExchange = true
+	case tlswire.HandshakeNewSessionTicket:
+		f.Tickets++
 	}
 	if err != nil {
 		c.violate(d, ViolationMessage, err)
@@ -147,11 +154,15 @@ func (c *Conn) serverHello() {
 	f.Resumed = f.Version == tlswire.VersionTLS13 && h.SelectedPSK
 }
 
-// certificates keeps the chain of a Certificate message in clear.
+// certificates keeps the chain of a Certificate message.
 func (c *Conn) certificates(d Direction, body []byte) *tlswire.SyntaxError {
 	f := &c.tls.Certificates[d]
 	var err *tlswire.SyntaxError
-	c.ders, err = tlswire.ParseCertificate(body, c.ders[:0])
+	if c.tls.Version == tlswire.VersionTLS13 && c.stream[d].unseal.reading {
+		c.ders, err = tlswire.ParseCertificate13(body, c.ders[:0])
+	} else {
+		c.ders, err = tlswire.ParseCertificate(body, c.ders[:0])
+	}
 	if c.cache == nil {
 		c.cache = new(CertificateCache)
 	}
@@ -161,7 +172,7 @@ func (c *Conn) certificates(d Direction, body []byte) *tlswire.SyntaxError {
 	}
 	f.More = max(0, len(c.ders)-maxChain)
 	clear(c.ders) // they point into the caller's buffer
-	f.Packet, f.At, f.seen = c.packet, c.at, true
+	f.Packet, f.At, f.seen, f.decrypted = c.packet, c.at, true, c.stream[d].unseal.reading
 	return err
 }
 
@@ -187,5 +198,8 @@ func (c *Conn) certificateRequest(body []byte) *tlswire.SyntaxError {
 	}
 	f.More = max(0, len(r.Authorities)-maxAuthorities)
 	f.Packet, f.Visibility = c.packet, Seen
+	if c.stream[FromServer].unseal.reading {
+		f.Visibility = Decrypted
+	}
 	return err
 }

@@ -65,7 +65,8 @@ func (c *Conn) fillRecord(d Direction, p []byte) []byte {
 	return p[n:]
 }
 
-// header looks at a record's header b and reports whether its body is needed. The body of an encrypted record is passed over, and
+// header looks at a record's header b and reports whether its body is needed. The body of an encrypted record is passed over where
+// there are no keys for it, and
 // what is no record ends the reading of the stream. left is the number of bytes that are being read, the header's included.
 func (c *Conn) header(d Direction, h tlswire.RecordHeader, b []byte, left int) bool {
 	s := &c.stream[d]
@@ -77,8 +78,11 @@ func (c *Conn) header(d Direction, h tlswire.RecordHeader, b []byte, left int) b
 	if !c.encryptedRecord(d, h) {
 		return true
 	}
-	s.skip = int64(h.Length)
 	c.shape(d, h)
+	if c.keys != nil && c.sealed(d, h) {
+		return true
+	}
+	s.skip = int64(h.Length)
 	return false
 }
 
@@ -150,8 +154,12 @@ func (c *Conn) violate(d Direction, kind ViolationKind, err *tlswire.SyntaxError
 	}
 }
 
-// record reads a whole plaintext record. body is valid during the call.
+// record reads a whole record, in clear or with keys. body is valid during the call.
 func (c *Conn) record(d Direction, h tlswire.RecordHeader, body []byte) {
+	if c.stream[d].unseal.asked {
+		c.unsealRecord(d, h, body)
+		return
+	}
 	switch h.Type {
 	case tlswire.ContentTypeHandshake:
 		c.handshakeRecord(d, h, body)
@@ -168,6 +176,9 @@ func (c *Conn) record(d Direction, h tlswire.RecordHeader, body []byte) {
 func (c *Conn) changeCipherSpec(d Direction) {
 	s, t := &c.stream[d], &c.tls
 	if s.encrypted {
+		if t.Version != tlswire.VersionTLS13 {
+			s.unseal.lose() // a renegotiation's keys
+		}
 		return
 	}
 	s.encrypted = true

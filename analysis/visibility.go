@@ -9,20 +9,27 @@ func (f *Facts) setVisibility() {
 	t := f.TLS
 	for d := range t.Certificates {
 		c := &t.Certificates[d]
-		if c.seen {
+		switch {
+		case c.decrypted:
+			c.Visibility = Decrypted
+		case c.seen:
 			c.Visibility = Seen
-		} else {
+		default:
 			c.Visibility = f.unseen(Direction(d))
 		}
 	}
-	if r := &t.CertificateRequest; r.Visibility != Seen {
+	if r := &t.CertificateRequest; !r.Visibility.Shown() {
 		r.Visibility = f.unseen(FromServer)
 	}
+	t.ALPNVisibility = f.alpnVisibility()
 }
 
 // unseen says why a Certificate or CertificateRequest message of d's side was not seen.
 func (f *Facts) unseen(d Direction) Visibility {
 	t, s := f.TLS, &f.Stream[d]
+	if t.flightOpened[d] {
+		return Absent
+	}
 	switch p := f.TCP.Packets; {
 	case s.EarlyGap || t.joinedLate, f.oneSided() && p[d] == 0:
 		return Missed
@@ -43,4 +50,23 @@ func (f *Facts) unseen(d Direction) Visibility {
 func (f *Facts) oneSided() bool {
 	p := f.TCP.Packets
 	return p[FromClient]+p[FromServer] > 0 && (p[FromClient] == 0 || p[FromServer] == 0)
+}
+
+// alpnVisibility says how the server's choice of protocol is known. It is in the ServerHello, in TLS 1.3 in EncryptedExtensions.
+func (f *Facts) alpnVisibility() Visibility {
+	t := f.TLS
+	switch {
+	case t.Version == tlswire.VersionTLS13 && t.extensionsOpened:
+		if t.ALPN != "" {
+			return Decrypted
+		}
+		return Absent
+	case t.ServerHello == nil:
+		return f.unseen(FromServer)
+	case t.ALPN != "":
+		return Seen
+	case t.Version == tlswire.VersionTLS13 && t.Encrypted[FromServer].Started:
+		return Hidden
+	}
+	return Absent
 }

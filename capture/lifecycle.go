@@ -264,6 +264,7 @@ func (t *Tracker) newAttachment() *attachment {
 	}
 	x := &attachment{conn: new(analysis.Conn)}
 	x.conn.Share(t.cache)
+	x.conn.UseKeys(t.options.Keys)
 	return x
 }
 

@@ -17,6 +17,8 @@ type TrackerOptions struct {
 	// ServerPorts reports whether servers listen on a port, to tell who is who when no SYN was seen. Nil means that none
 	// is known.
 	ServerPorts func(port uint16) bool
+	// Keys has secrets to decrypt connections with. Nil is none.
+	Keys analysis.KeySource
 }
 
 const (

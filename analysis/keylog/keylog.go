@@ -238,3 +238,19 @@ func (l *Log) entry(random [32]byte) *Secrets {
 	l.index[random] = uint32(i)
 	return &l.entries[i].secrets
 }
+
+// Handshake is the traffic secret of a TLS 1.3 handshake, of the server or the client; nil when it is not known.
+func (s *Secrets) Handshake(server bool) []byte {
+	if server {
+		return s.ServerHandshake.Bytes()
+	}
+	return s.ClientHandshake.Bytes()
+}
+
+// Traffic is the first traffic secret of TLS 1.3's data, of the server or the client; nil when it is not known.
+func (s *Secrets) Traffic(server bool) []byte {
+	if server {
+		return s.ServerTraffic.Bytes()
+	}
+	return s.ClientTraffic.Bytes()
+}
