@@ -17,7 +17,7 @@ func (j *Join) reason(e *LogEntry) string {
 	case j.byAddr[key].met && !e.HasTime:
 		return "the line has no time, and no connection from " + key.String() + " that is left fits what it says"
 	case j.byAddr[key].met:
-		return "connections from " + key.String() + " are in the capture, but none that ended at this time"
+		return "connections from " + key.String() + " are in the capture, but none that ended at this time and is without a line"
 	case j.hosts[key.Addr()]:
 		return "this client is in the capture, but not this connection"
 	}
