@@ -248,7 +248,9 @@ func (c *Conn) gapInSealed(d Direction, n int64) bool {
 		return false
 	}
 	s.unseal.asked, s.unseal.missed = false, true
-	s.unseal.opener.Skip()
+	if !s.unseal.opener.Skip() {
+		s.unseal.lose()
+	}
 	s.lostPlace, s.message = true, s.message[:0]
 	s.buf, s.skip = s.buf[:0], left-n
 	return true

@@ -68,7 +68,9 @@ func (c *Conn) sealed(d Direction, h tlswire.RecordHeader) bool {
 	small := c.tls.Version == tlswire.VersionTLS13 && h.Length <= maxSmallRecord
 	if u.stage == keysData && u.named && h.Type == tlswire.ContentTypeApplicationData && !small {
 		u.data = true
-		u.opener.Skip()
+		if !u.opener.Skip() {
+			u.lose()
+		}
 		return false
 	}
 	u.asked = true

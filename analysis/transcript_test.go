@@ -66,6 +66,7 @@ type feeding struct {
 	skip      bool               // pass over what the Conn has no use for
 	overwrite bool               // spoil the caller's buffer after each call
 	server    netip.AddrPort     // testServer when not valid
+	keys      KeySource          // nil: none
 }
 
 // tell feeds the transcript to c.
@@ -120,6 +121,7 @@ func (how feeding) facts(t transcript) *Facts {
 		to = testServer
 	}
 	c := NewConn(testClient, to, testTime)
+	c.UseKeys(how.keys)
 	how.tell(c, t)
 	return c.Facts()
 }

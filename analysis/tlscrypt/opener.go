@@ -32,7 +32,7 @@ type Opener struct {
 	iv             []byte // fixed part of the nonce; TLS 1.0: the next record's IV
 	block          cipher.Block
 	mac            hash.Hash
-	broken         bool // TLS 1.0: a record was passed over whose end is the next one's IV
+	broken         bool // no further record can be opened: see Skip
 }
 
 // New13 makes an opener from a TLS 1.3 traffic secret. ok is false when the suite is none of TLS 1.3's that this package opens, or
@@ -78,10 +78,12 @@ func (o *Opener) set(key, iv, mac []byte) bool {
 	return err == nil
 }
 
-// Skip passes over a record that is not to be opened.
-func (o *Opener) Skip() {
+// Skip passes over a record that is not to be opened. It is false when the next one cannot be opened then: in TLS 1.0 a record's
+// end is the next one's IV.
+func (o *Opener) Skip() bool {
 	o.seq++
 	o.broken = o.version == tlswire.VersionTLS10
+	return !o.broken
 }
 
 // Open opens the body of the next record and appends its content to dst, which must not overlap body. t is the content's type: in
