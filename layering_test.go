@@ -21,8 +21,9 @@ type rule struct {
 
 var rules = []rule{
 	{"capture", []string{module + "proxy", module + "cmd/", module + "analysis/report"}, "capture produces facts; who shows them is not its business, and it never meets the proxy"},
+	{"probe", []string{module + "capture", module + "proxy", module + "cmd/", module + "analysis/report", "github.com/", "go.uber.org/", "os"}, "a probe makes handshakes and gives what they showed to the analysis; who shows it is not its business"},
 	{"proxy", []string{module + "capture", module + "cmd/", module + "analysis/report", "github.com/gopacket/"}, "the proxy has no packets"},
-	{"analysis", []string{module + "capture", module + "proxy", module + "cmd/", module + "analysis/report"}, "imports run one way: cmd > capture, proxy > analysis"},
+	{"analysis", []string{module + "capture", module + "proxy", module + "probe", module + "cmd/", module + "analysis/report"}, "imports run one way: cmd > capture, proxy, probe > analysis"},
 	{"analysis", []string{"github.com/", "go.uber.org/", "os", "os/", "net", "net/http", "context", "io", "sync"}, "the core does no I/O, has no goroutine and no lock: net/netip is all it knows of the network"},
 	{"analysis/tlswire", []string{module, "github.com/", "go.uber.org/", "os", "net", "context", "io", "sync", "time"}, "tlswire turns bytes into messages and knows nothing else"},
 	{"analysis/keylog", []string{module, "github.com/", "go.uber.org/", "golang.org/", "os", "net", "context", "io", "sync", "time"}, "keylog turns the text of key logs into secrets and knows nothing else"},
@@ -30,7 +31,7 @@ var rules = []rule{
 	{"analysis/etcdlog", []string{module, "github.com/", "go.uber.org/", "golang.org/", "os", "net", "context", "sync"}, "etcdlog turns lines into entries and knows nothing else"},
 	{"analysis/pki", []string{module, "github.com/", "go.uber.org/", "os", "os/", "net/http", "context", "io", "sync"}, "pki gets names and bytes, and judges nothing"},
 	{"analysis/deploy", []string{module, "github.com/", "go.uber.org/", "os", "os/", "net", "net/http", "context", "sync"}, "deploy turns configuration into what it says, and judges nothing"},
-	{"analysis/report", []string{module + "capture", module + "proxy", module + "cmd/", "github.com/", "go.uber.org/", "net", "context"}, "renderers see the analysis only"},
+	{"analysis/report", []string{module + "capture", module + "proxy", module + "probe", module + "cmd/", "github.com/", "go.uber.org/", "net", "context"}, "renderers see the analysis only"},
 }
 
 type listed struct {
@@ -65,7 +66,7 @@ func allowed(pkg, imp string) bool {
 			imp == module+"analysis/keylog" || imp == module+"analysis/tlscrypt"
 	case "analysis/tlscrypt":
 		return imp == module+"analysis/tlswire"
-	case "analysis/report":
+	case "analysis/report", "probe":
 		return strings.HasPrefix(imp, module+"analysis")
 	}
 	return false

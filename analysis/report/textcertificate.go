@@ -58,7 +58,9 @@ func (t *Text) certificate(f *foundCertificate) {
 		t.certificateLine("serial", serial(x))
 	}
 	t.certificateLine("SHA-256", hex.EncodeToString(f.cert.SHA256[:]))
-	t.certificateLine("presented", presented(f))
+	if f.count > 0 { // a probe has one server, and says so
+		t.certificateLine("presented", presented(f))
+	}
 }
 
 func (t *Text) certificateLine(label, text string) {
