@@ -39,14 +39,29 @@ type Diagnoser struct {
 	view         view
 }
 
+// SpeaksTLS says that a server is known to, from elsewhere than packets.
+func (d *Diagnoser) SpeaksTLS(server netip.AddrPort) {
+	d.begin()
+	if old, known := d.servers[server]; known || len(d.servers) < maxServers {
+		d.servers[server] = old | speaksTLS
+	}
+}
+
+// begin readies the zero value.
+func (d *Diagnoser) begin() {
+	if d.servers != nil {
+		return
+	}
+	d.servers, d.series = make(servers), newSeries()
+	if e := &d.Expectations; len(e.ClientPorts)+len(e.PeerPorts)+len(e.MetricsPorts) == 0 {
+		p := DefaultExpectations()
+		e.ClientPorts, e.PeerPorts, e.MetricsPorts = p.ClientPorts, p.PeerPorts, p.MetricsPorts
+	}
+}
+
 // Diagnose judges f. The Connection's Findings stay valid; its Facts belong to their Conn.
 func (d *Diagnoser) Diagnose(f *Facts) Connection {
-	if d.servers == nil {
-		d.servers, d.series = make(servers), newSeries()
-		if e := &d.Expectations; len(e.ClientPorts)+len(e.PeerPorts)+len(e.MetricsPorts) == 0 {
-			*e = DefaultExpectations()
-		}
-	}
+	d.begin()
 	d.servers.learn(f)
 	v := &d.view
 	*v = view{f: f, endpoint: d.Expectations.Endpoint(f.Server), known: d.servers[f.Server], expect: &d.Expectations, found: v.found[:0]}
@@ -102,6 +117,16 @@ var rules = [...]func(*view){
 	(*view).oneSidedCapture,
 	(*view).captureLoss,
 	(*view).conflictingRetransmission,
+	(*view).wrongCertificateForPort,
+	(*view).renewedCertificateNotLoaded,
+	(*view).caRegenerated,
+	(*view).notTheConfiguredCertificate,
+	(*view).clientAuthNotRequested,
+	(*view).httpURLOnTLSPort,
+	(*view).memberMissingFromSANs,
+	(*view).serverCertWithoutClientAuth,
+	(*view).crlUnreadable,
+	(*view).certificateFiles, // names files in what the others have found
 }
 
 // view is one connection under judgement: the facts and what the rules have drawn from them.

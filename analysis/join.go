@@ -289,6 +289,21 @@ func ambiguous(client netip.AddrPort) string {
 	return "no packet from " + client.Addr().String() + " is in the capture (NAT, or a proxy in front of etcd), and its moment alone does not tell the connection"
 }
 
+// fits reports whether the line's most probable cause is the connection's: without an address nothing less will do.
+func (c *Connection) fits(e *LogEntry) bool {
+	packets, log := c.Worst(), e.Findings[0].Code
+	return packets != nil && sameCause(packets.Code, log) && (log != CodeGRPCToPeerPort || packets.Code == log)
+}
+
+// Names reports whether a line names this client of etcd's: then its connection is of interest whatever port it went to.
+func (j *Join) Names(client netip.AddrPort) bool { return j.byAddr[unmapped(client)] != nil }
+
+// Rejected reports whether etcd's TLS listener wrote about this client: then the server speaks TLS.
+func (j *Join) Rejected(client netip.AddrPort) bool {
+	l := j.byAddr[unmapped(client)]
+	return l != nil && slices.ContainsFunc(l.entries, func(e *LogEntry) bool { return e.Kind == etcdlog.KindRejected })
+}
+
 // atMoment is the only connection of list, which is sorted, at the entry's moment whose cause agrees.
 func (j *Join) atMoment(e *LogEntry, list []*Connection) (c *Connection, several bool) {
 	tolerance := natSlack + e.cut()
@@ -300,7 +315,7 @@ func (j *Join) atMoment(e *LogEntry, list []*Connection) (c *Connection, several
 		if i == maxAtMoment {
 			return nil, true
 		}
-		if !agree(x.Findings, e.Findings) {
+		if !x.fits(e) {
 			continue
 		}
 		if c != nil {

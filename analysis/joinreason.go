@@ -76,5 +76,8 @@ func (j *Join) silence(c *Connection) string {
 	if !j.logFrom.IsZero() && (at.Before(j.logFrom.Add(-joinSlack)) || at.After(j.logTo.Add(joinSlack))) {
 		return "the log's lines about failed connections, from " + clock(j.logFrom) + " to " + clock(j.logTo) + ", do not cover its time"
 	}
+	if j.beyond > 0 {
+		return "the log has more lines about failed connections than are joined, and its line may be among the rest: cut the log to the time of the capture"
+	}
 	return "zap leaves lines out when there are more than a hundred a second, and etcd's client port logs some at level debug; or the log is another member's"
 }

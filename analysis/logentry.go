@@ -60,8 +60,12 @@ func (x *Explainer) Explain(e *etcdlog.Entry, file string) LogEntry {
 	le := LogEntry{Entry: *e, File: file, Endpoint: x.endpoint(e)}
 	le.Gateway = byServer&(1<<e.Kind) != 0 && (own(e) || e.Remote.IsValid() && x.local[localKey{file, e.Remote.Addr()}])
 	le.Findings = x.findings(&le)
-	if c := le.Findings[0].Code; le.Endpoint == EndpointOther && (c == CodePeerSANMismatch || c == CodeGRPCToPeerPort) {
+	if c := le.Findings[0].Code; le.Endpoint == EndpointOther && byServer&(1<<e.Kind) != 0 && (c == CodePeerSANMismatch || c == CodeGRPCToPeerPort) {
 		le.Endpoint = EndpointPeer // the error itself says so: no other listener gives it
+	}
+	if le.Endpoint == EndpointPeer {
+		le.Gateway = false // the gateway uses the client port
+		le.peerCommands()
 	}
 	return le
 }
@@ -157,10 +161,34 @@ func (x *Explainer) context(f *Finding, e *LogEntry) {
 	case f.Code == CodePlaintextToTLS && e.Kind == etcdlog.KindRejected && e.Endpoint == EndpointPeer:
 		f.add("on the peer port it may be another member whose URL for this one begins with http://")
 	case f.Code == CodeClientCertKeyUsage && e.Gateway:
-		f.presentsItself()
+		f.presentsItself(e.Remote.Addr())
 	}
-	if e.Names && e.Kind == etcdlog.KindRejected {
+	if e.Names && e.Kind == etcdlog.KindRejected && afterVerification(f.Code) {
 		f.add("the line names the certificate's addresses, so its CA, dates and key usage were right")
+	}
+}
+
+// afterVerification reports whether the cause lies after the certificate's verification.
+func afterVerification(c Code) bool {
+	switch c {
+	case CodePeerSANMismatch, CodeClientCertNotAllowed, CodeClientCertRevoked, CodeCRLUnreadable:
+		return true
+	}
+	return false
+}
+
+// peerCommands turns the commands of fixes to the peer port, where the line is about it.
+func (e *LogEntry) peerCommands() {
+	for i := range e.Findings {
+		f := &e.Findings[i]
+		if f.Code == CodeGRPCToPeerPort {
+			continue // clients belong on the client port
+		}
+		fix := slices.Clone(f.Fix)
+		for k := range fix {
+			fix[k] = strings.ReplaceAll(fix[k], "HOST:2379", "HOST:2380")
+		}
+		f.Fix = fix
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/etcdtap/etcdtap/analysis/etcdlog"
@@ -47,6 +48,21 @@ type logGroupKey struct {
 	other    string     // lines of a client or a member: whom they tried
 	endpoint Endpoint
 	kind     etcdlog.Kind
+	fault    Fault  // the same words may blame one or the other
+	detail   string // what tells texts of one cause apart, where a meaning is about it
+}
+
+// detail is what tells texts of one cause apart: a block has one meaning, and it has to fit every line of it.
+func detail(e *LogEntry) string {
+	switch e.Findings[0].Code {
+	case CodeVersionMismatch, CodeClientAlert, CodeServerCertRefused, CodeALPNMismatch, CodeRecordDesync:
+		return e.Error[:min(len(e.Error), maxBrief)]
+	case CodeClientCertExpired, CodeServerCertExpired:
+		if strings.Contains(e.Error, " is before ") {
+			return "before"
+		}
+	}
+	return ""
 }
 
 // LogGroup is one client's rejections for one cause.
@@ -126,7 +142,7 @@ func (s *LogSummary) Add(e *LogEntry) *LogGroup {
 }
 
 func (s *LogSummary) group(e *LogEntry) *LogGroup {
-	k := logGroupKey{code: e.Findings[0].Code, client: e.client(), endpoint: e.Endpoint, kind: e.Kind}
+	k := logGroupKey{code: e.Findings[0].Code, client: e.client(), endpoint: e.Endpoint, kind: e.Kind, fault: e.Findings[0].AtFault, detail: detail(e)}
 	if !k.client.IsValid() {
 		k.other = e.other()
 	}

@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"net/netip"
 	"strings"
 
 	"github.com/etcdtap/etcdtap/analysis/etcdlog"
@@ -55,9 +56,14 @@ func refineOversized(f *Finding, e *etcdlog.Entry) []Finding {
 
 // refineEOF: a name in the line means that a ClientHello was read; no name means nothing.
 func refineEOF(f *Finding, e *etcdlog.Entry) []Finding {
-	if e.ServerName != "" {
+	switch {
+	case e.ServerName != "":
 		f.become(CodeHandshakeAbandoned, Likely)
 		f.add("the client had sent a ClientHello that asked for " + brief(e.ServerName) + ", and then gave up")
+		return nil
+	case e.Names:
+		f.become(CodeHandshakeAbandoned, Likely)
+		f.add("the line has the fields of a certificate that had verified, so the client gave up late")
 		return nil
 	}
 	other := findingOf(CodeHandshakeAbandoned, Possible)
@@ -77,8 +83,8 @@ func refineReset(f *Finding, e *etcdlog.Entry) []Finding {
 
 func refineTimeout(f *Finding, e *etcdlog.Entry) []Finding {
 	if e.ServerName != "" {
-		f.add("the client had sent its ClientHello (for " + brief(e.ServerName) + "), so etcd's answer, or what should have followed it, got lost: suspect the MTU")
-		f.AtFault = FaultNetwork
+		f.add("the client had sent its ClientHello (for " + brief(e.ServerName) + "), so either etcd's answer got lost on the way (suspect the MTU), or the client stopped in the middle")
+		f.AtFault = FaultUnknown
 	}
 	return nil
 }
@@ -170,16 +176,20 @@ func refineExpired(f *Finding, e *etcdlog.Entry) []Finding {
 	case strings.Contains(e.Error, " is after "):
 		f.add("it expired at " + brief(between(e.Error, " is after ", " ")) + ", and it was " + brief(now))
 	case strings.Contains(e.Error, " is before "):
-		f.add("it is valid only from " + brief(between(e.Error, " is before ", " ")) + ", and it was " + brief(now) + ": a clock is wrong, or the certificate is too new")
+		f.add("it is valid only from " + brief(between(e.Error, " is before ", " ")) + ", and it was " + brief(now) + ": a clock is wrong (etcd's or that of the machine that issued it), or the certificate is too new")
+		f.AtFault = FaultUnknown
 	}
 	return nil
 }
 
-// presentsItself says that the client is etcd's own gateway: it presents the server certificate to its own client port
+// presentsItself says that the client may be etcd's own gateway: it presents the server certificate to its own client port
 // (server/embed/serve.go, registerGateway).
-func (f *Finding) presentsItself() {
-	f.AtFault = FaultServer
-	f.add("the client is etcd itself: its grpc-gateway presents the server certificate, which lacks clientAuth, to its own port. Either issue server.crt with clientAuth too, or start etcd with --enable-grpc-gateway=false")
+// On the loopback address it may as well be any other program of the machine.
+func (f *Finding) presentsItself(client netip.Addr) {
+	if !client.IsLoopback() {
+		f.AtFault = FaultServer
+	}
+	f.add("the client is on etcd's own address: when no other program there uses etcd, it is etcd itself, whose grpc-gateway presents the server certificate to its own port. Then issue server.crt with clientAuth too, or start etcd with --enable-grpc-gateway=false")
 }
 
 // own reports whether the client's address is one of this machine's, as far as a line shows.

@@ -1,6 +1,10 @@
 package analysis
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/etcdtap/etcdtap/analysis/tlswire"
+)
 
 // The judgement on a connection and its log lines together: the log gives the reason that TLS 1.3 hides, the packets give the bytes
 // that etcd refused.
@@ -96,6 +100,13 @@ func (c *Connection) reconcileWith(e *LogEntry) {
 			return
 		}
 	}
+	if c.refutes(text.Code) {
+		d := findingOf(CodeLogDisagrees, Certain)
+		d.Meaning = "a line of the log with this connection's address and time says " + string(text.Code) + ", and the packets show that it was not so: the line is about another connection, or another member's"
+		d.Evidence = append(d.Evidence, line)
+		c.Findings = append(c.Findings, d)
+		return
+	}
 	if f := c.decisive(); f != nil {
 		d := findingOf(CodeLogDisagrees, Certain)
 		d.Meaning = "the packets show " + string(f.Code) + ", the line in the log says " + string(text.Code) + ": one of the two belongs to another connection, or something between client and etcd changes what they say"
@@ -107,6 +118,27 @@ func (c *Connection) reconcileWith(e *LogEntry) {
 		added.Confidence = min(added.Confidence, Likely)
 	}
 	c.Findings = append(c.Findings, added)
+}
+
+// refutes reports whether the packets rule a line's cause out: TLS was spoken from the first byte, or the handshake completed and data
+// went both ways, so that nothing before that can have failed.
+func (c *Connection) refutes(code Code) bool {
+	t := c.TLS
+	switch code {
+	case CodePlaintextToTLS, CodeProxyProtocolToTLS, CodeSSLv2Hello:
+		s := &c.Stream[FromClient]
+		return s.Protocol == ProtocolTLS && !s.StartMissed && t != nil && t.ClientHello != nil
+	case CodePeerSANMismatch, CodeClientCertRevoked, CodeCRLUnreadable, CodeGRPCToPeerPort, CodeServerShutdown, CodeUnrecognisedRejection:
+		return false // these come after the handshake, or at any time
+	}
+	if c.Outcome != OutcomeEstablished || t == nil {
+		return false
+	}
+	client, server := t.Encrypted[FromClient].Data, t.Encrypted[FromServer].Data
+	if t.Version == tlswire.VersionTLS13 {
+		return client > maxFlight && server > maxFlight+2 // more than two handshake flights and two tickets
+	}
+	return client > 0 && server > 0
 }
 
 // takeIn finds what the packets showed of the same cause, and makes the two one. It reports false when they showed nothing of it.

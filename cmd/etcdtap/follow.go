@@ -25,6 +25,7 @@ type tail struct {
 	file   *os.File
 	read   int64 // bytes read of file
 	buffer []byte
+	ended  func() // called when no more bytes come of what was read so far: another file, or the same one from its beginning, follows; nil for nothing
 }
 
 func newTail(name string) (*tail, error) {
@@ -56,7 +57,8 @@ func (t *tail) poll(take func([]byte)) error {
 		return err
 	}
 	t.file.Close()
-	t.file, t.read = f, 0
+	t.file = f
+	t.begin()
 	return t.drain(take)
 }
 
@@ -93,10 +95,18 @@ func (t *tail) replaced() (bool, error) {
 		return true, nil
 	}
 	if open.Size() < t.read {
-		t.read = 0
+		t.begin()
 		_, err = t.file.Seek(0, io.SeekStart)
 	}
 	return false, err
+}
+
+// begin takes note that what is read next does not continue what was read before.
+func (t *tail) begin() {
+	t.read = 0
+	if t.ended != nil {
+		t.ended()
+	}
 }
 
 func (t *tail) close() { t.file.Close() }
@@ -115,7 +125,7 @@ func (e *environment) follow(ctx context.Context, names []string, x *analysis.Ex
 		if err != nil {
 			return err
 		}
-		tails, sources = append(tails, t), append(sources, &logSource{name: name})
+		tails, sources = append(tails, t), append(sources, newLogSource(name))
 	}
 	f := follower{out: out, summary: s, again: make(map[*analysis.LogGroup]bool)}
 	poll, repeats := time.NewTicker(pollEvery), time.NewTicker(repeatsEvery)
@@ -156,6 +166,7 @@ type follower struct {
 func (f *follower) poll(t *tail, s *logSource, x *analysis.Explainer) error {
 	var failed error
 	take := s.taker(x, f.entry, &failed)
+	t.ended = func() { s.reader.End(take) }
 	if err := t.poll(func(b []byte) { s.reader.Write(b, take) }); err != nil {
 		return err
 	}

@@ -207,3 +207,26 @@ func TestFollowNeedsItsFiles(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+// TestFollowHalfALine: a line that was never ended does not swallow the first line of the file that follows.
+func TestFollowHalfALine(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "etcd.log")
+	write(t, log, rejection(1, "10.0.0.7", plaintext)[:70])
+	tail, err := newTail(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { tail.close() }()
+	var s analysis.LogSummary
+	out := make(said, 10)
+	f := follower{out: out, summary: &s, again: make(map[*analysis.LogGroup]bool)}
+	src, x := &logSource{name: log}, new(analysis.Explainer)
+	for range 2 {
+		if err := f.poll(tail, src, x); err != nil {
+			t.Fatal(err)
+		}
+		rename(t, log, log+".1")
+		write(t, log, rejection(2, "10.0.0.8", missing))
+	}
+	out.expect(t, "new client-cert-missing 10.0.0.8")
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -24,11 +25,18 @@ type logSource struct {
 	reader etcdlog.Reader
 }
 
+// newLogSource begins a log. Lines without a year are of the last twelve months.
+func newLogSource(name string) *logSource {
+	s := &logSource{name: name}
+	s.reader.Parser.Now = time.Now()
+	return s
+}
+
 // readLogs reads whole logs, one after the other, and gives each entry with its judgement. "-" is standard input.
 func (e *environment) readLogs(names []string, x *analysis.Explainer, each func(*analysis.LogEntry) error) (analysis.LogInput, error) {
 	var in analysis.LogInput
 	for _, name := range names {
-		s := &logSource{name: name}
+		s := newLogSource(name)
 		if err := e.readLog(s, x, each); err != nil {
 			return in, err
 		}

@@ -165,6 +165,6 @@ func (e *environment) newJoin(logs []string, r *reader) (*analysis.Join, error) 
 		join.Entry(le)
 		return nil
 	})
-	r.each = join.Connection
+	r.each, r.join = join.Connection, join
 	return join, err
 }

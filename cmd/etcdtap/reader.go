@@ -24,6 +24,7 @@ type scope struct {
 type reader struct {
 	scope     scope
 	options   capture.TrackerOptions
+	join      *analysis.Join // nil without a log
 	files     []*capture.File
 	each      func(*analysis.Connection) error // gets each connection in scope, in the order of finishing
 	decoder   capture.Decoder
@@ -105,9 +106,13 @@ func (r *reader) finished(f *analysis.Facts) {
 	if r.err != nil {
 		return
 	}
+	named := r.join != nil && r.join.Names(f.Client)
+	if named && r.join.Rejected(f.Client) {
+		r.diagnoser.SpeaksTLS(f.Server)
+	}
 	r.current = r.diagnoser.Diagnose(f)
 	c := &r.current
-	if !r.scope.all && len(r.scope.ports) == 0 && c.Endpoint == analysis.EndpointOther && f.TLS == nil {
+	if !r.scope.all && len(r.scope.ports) == 0 && c.Endpoint == analysis.EndpointOther && f.TLS == nil && !named {
 		r.skipped++
 		return
 	}
