@@ -51,7 +51,7 @@ type Input struct {
 	FragmentsLost    int64   // datagrams of which fragments were missing
 	OutOfScope       int64   // connections that were not looked at, because they go to other ports
 	Evicted          int64   // connections given up early, to bound memory
-	SecretsKept      int64   // key log blocks of the capture that were not used
+	SecretsKept      int64   // blocks of secrets in the capture that are no TLS key log, and were not used
 	Other            []Count // anything else that was missed or skipped
 }
 

@@ -124,6 +124,18 @@ func (l *Log) End() {
 	l.forgetPartial()
 }
 
+// Settle reads the last line although its end has not come, as far as it is whole; when more of it comes it is read again. It is for
+// files that may still grow.
+func (l *Log) Settle() {
+	if l.long || len(l.partial) == 0 {
+		return
+	}
+	before := l.stats
+	if l.line(l.partial); l.stats.Secrets == before.Secrets {
+		l.stats = before
+	}
+}
+
 // forgetPartial empties the buffer, which held a secret.
 func (l *Log) forgetPartial() {
 	clear(l.partial)
@@ -237,6 +249,11 @@ func (l *Log) entry(random [32]byte) *Secrets {
 	}
 	l.index[random] = uint32(i)
 	return &l.entries[i].secrets
+}
+
+// Complete reports whether nothing is missing that is needed to decrypt a connection from its beginning.
+func (s *Secrets) Complete() bool {
+	return s.Master.length > 0 || s.ClientHandshake.length > 0 && s.ServerHandshake.length > 0 && s.ClientTraffic.length > 0 && s.ServerTraffic.length > 0
 }
 
 // Handshake is the traffic secret of a TLS 1.3 handshake, of the server or the client; nil when it is not known.

@@ -102,6 +102,23 @@ func TestOldestIsForgotten(t *testing.T) {
 	}
 }
 
+// TestSettle: a last line that lacks its end counts, and is read again when more of it comes.
+func TestSettle(t *testing.T) {
+	var l Log
+	whole := "CLIENT_TRAFFIC_SECRET_0 " + randomA + " " + master
+	for i := range whole {
+		l.Write([]byte(whole[i : i+1]))
+		l.Settle()
+	}
+	s, _ := l.Lookup(random(t, randomA))
+	if got := hex.EncodeToString(s.ClientTraffic.Bytes()); got != master || l.Stats().Malformed > 0 {
+		t.Errorf("secret %s, %d malformed lines", got, l.Stats().Malformed)
+	}
+	if s.Complete() || !(&Secrets{Master: s.ClientTraffic}).Complete() {
+		t.Error("complete with one secret, or not complete with a master secret")
+	}
+}
+
 func FuzzKeyLog(f *testing.F) {
 	f.Add([]byte(sample), 1)
 	f.Add([]byte("CLIENT_RANDOM "+randomA+" "+master+"\n"), 5)

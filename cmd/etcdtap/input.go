@@ -23,7 +23,6 @@ func (r *reader) input(interrupted bool) analysis.Input {
 		s := f.Stats()
 		in.Packets += s.Packets
 		in.Bytes += s.Bytes
-		in.SecretsKept += int64(len(f.Secrets()))
 		fileCounts(&in, f.Name(), &s)
 	}
 	other := func(name string, n int64) { note(&in.Other, name, n) }
@@ -33,6 +32,13 @@ func (r *reader) input(interrupted bool) analysis.Input {
 	other("RSTs that no receiver would heed", r.tracked.IgnoredResets)
 	other("segments with data after the sender's own FIN or RST", r.tracked.AfterClose)
 	other("streams not compared with their retransmissions, for want of memory", r.tracked.Uncompared)
+	if k, ok := r.options.Keys.(*keys); ok {
+		k.grow()
+		in.SecretsKept = k.others
+		s := k.stats()
+		other("lines of key logs that could not be read", s.Malformed+s.TooLong)
+		other("connections whose secrets were forgotten for newer ones", s.Forgotten)
+	}
 	if interrupted {
 		other("interrupted: what follows was not read", 1)
 	}

@@ -21,6 +21,7 @@ type readFlags struct {
 	ports          []uint
 	filter         string
 	logs           []string
+	keylogs        []string
 	idle           time.Duration
 	maxConnections int
 	out            outputFlags
@@ -54,6 +55,7 @@ Connections come out in the order in which they end.`,
 	fl.UintSliceVar(&f.ports, "port", nil, "only connections from or to this `port`; repeatable")
 	fl.StringVar(&f.filter, "filter", "", "only packets that this tcpdump filter `expression` matches")
 	fl.StringSliceVar(&f.logs, "log", nil, "etcd's log `file` of the same time: its rejections are joined with their connections; repeatable")
+	fl.StringSliceVar(&f.keylogs, "keylog", nil, "key log `file` (SSLKEYLOGFILE) to decrypt handshakes and alerts with; repeatable. Secrets inside pcapng files are used without it")
 	fl.DurationVar(&f.idle, "idle-timeout", time.Hour, "give a connection up after this `time` of the capture without a packet")
 	fl.IntVar(&f.maxConnections, "max-connections", 1_000_000, "unfinished connections kept at most, 200 `bytes` each before they carry data; the longest idle is given up first")
 	f.out.register(fl)
@@ -114,7 +116,12 @@ func (e *environment) read(ctx context.Context, names []string, f *readFlags) er
 		return err
 	}
 	defer closeFiles(files)
-	return e.report(ctx, files, scope, capture.TrackerOptions{IdleTimeout: f.idle, MaxConnections: f.maxConnections}, f.logs, &f.out)
+	keys, err := openKeys(f.keylogs, files)
+	if err != nil {
+		return err
+	}
+	defer keys.close()
+	return e.report(ctx, files, scope, capture.TrackerOptions{IdleTimeout: f.idle, MaxConnections: f.maxConnections, Keys: keys}, f.logs, &f.out)
 }
 
 // report reads the files, and the logs to be joined with them, and writes what was found.
