@@ -13,6 +13,7 @@ var catalogue = [...][]Cause{
 	handshakeCauses,
 	networkCauses,
 	seriesCauses,
+	deployCauses,
 }
 
 // CauseOf is the page of a code. The slices in it are shared by all callers and must not be changed. It does not

@@ -51,7 +51,7 @@ func capped(v uint16) func(*tls.Config) {
 	return func(c *tls.Config) { c.MinVersion, c.MaxVersion = v, v }
 }
 
-func rsaServer(p *pki) tls.Certificate { return p.serverRSA }
+func rsaServer(p *testCerts) tls.Certificate { return p.serverRSA }
 
 // decryption is what keys have to show of a handshake.
 type decryption struct {
@@ -115,20 +115,20 @@ var decryptionTests = []struct {
 	{"TLS 1.3 resumed", scenario{mtls: true, twice: true, client: func(c *tls.Config) { c.ClientSessionCache = tls.NewLRUClientSessionCache(1) }}, decrypted13, func(d *decryption) {
 		d.Request, d.Server, d.Client, d.ServerCert, d.ClientCert, d.Authorities, d.Resumed = Absent, Absent, Absent, "", "", nil, true
 	}},
-	{"TLS 1.3 RSA", scenario{mtls: true, server: shows(rsaServer), client: presents(func(p *pki) tls.Certificate { return p.clientRSA })}, decrypted13, func(d *decryption) {
+	{"TLS 1.3 RSA", scenario{mtls: true, server: shows(rsaServer), client: presents(func(p *testCerts) tls.Certificate { return p.clientRSA })}, decrypted13, func(d *decryption) {
 		d.ServerCert, d.ClientCert = "CN=etcd-rsa", "CN=root-rsa"
 	}},
 	{"TLS 1.3 without a protocol", scenario{mtls: true, client: func(c *tls.Config) { c.NextProtos = nil }}, decrypted13, func(d *decryption) { d.ALPN, d.Protocol = Absent, "" }},
 	{"TLS 1.3 no client certificate", scenario{mtls: true, client: presents(nobody)}, decrypted13, func(d *decryption) {
 		d.ClientCert, d.Alerts, d.Inner = "", []string{"server certificate_required before data"}, [2]Protocol{}
 	}},
-	{"TLS 1.3 client of another CA", scenario{mtls: true, client: presents(func(p *pki) tls.Certificate { return p.clientOther })}, decrypted13, func(d *decryption) {
+	{"TLS 1.3 client of another CA", scenario{mtls: true, client: presents(func(p *testCerts) tls.Certificate { return p.clientOther })}, decrypted13, func(d *decryption) {
 		d.ClientCert, d.Alerts, d.Inner = "CN=stranger", []string{"server unknown_ca before data"}, [2]Protocol{}
 	}},
-	{"TLS 1.3 expired client", scenario{mtls: true, client: presents(func(p *pki) tls.Certificate { return p.clientOld })}, decrypted13, func(d *decryption) {
+	{"TLS 1.3 expired client", scenario{mtls: true, client: presents(func(p *testCerts) tls.Certificate { return p.clientOld })}, decrypted13, func(d *decryption) {
 		d.ClientCert, d.Alerts, d.Inner = "CN=root-old", []string{"server certificate_expired before data"}, [2]Protocol{}
 	}},
-	{"TLS 1.3 client distrusts the server", scenario{mtls: true, server: shows(func(p *pki) tls.Certificate { return p.serverName })}, decrypted13, func(d *decryption) {
+	{"TLS 1.3 client distrusts the server", scenario{mtls: true, server: shows(func(p *testCerts) tls.Certificate { return p.serverName })}, decrypted13, func(d *decryption) {
 		d.ServerCert, d.ClientCert, d.Client = "CN=etcd-elsewhere", "", Hidden
 		d.Alerts, d.Inner, d.Finished = []string{"client bad_certificate before data"}, [2]Protocol{}, [2]bool{false, true}
 	}},

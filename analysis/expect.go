@@ -4,6 +4,9 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/etcdtap/etcdtap/analysis/deploy"
+	"github.com/etcdtap/etcdtap/analysis/pki"
 )
 
 // Endpoint is the role of the port that a connection goes to.
@@ -21,6 +24,9 @@ func (e Endpoint) String() string { return [...]string{"other", "client", "peer"
 // Expectations is what the deployment says should be seen.
 type Expectations struct {
 	ClientPorts, PeerPorts, MetricsPorts []uint16
+
+	PKI        *pki.Store         // the certificates in files; nil when none were read
+	Deployment *deploy.Deployment // the configuration of the member on this machine; nil when none was read
 }
 
 // DefaultExpectations are etcd's registered ports, and the metrics port that kubeadm uses.

@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// pki is the certificates of a test cluster, made once.
-type pki struct {
+// testCerts is the certificates of a test cluster, made once.
+type testCerts struct {
 	ca, other                                     *authority
 	server, serverRSA, serverName, serverOld      tls.Certificate
 	serverUsage, serverIP, serverWeak, serverSoon tls.Certificate
@@ -33,14 +33,14 @@ type authority struct {
 	key  crypto.Signer
 }
 
-var testPKI = sync.OnceValue(func() *pki {
+var testPKI = sync.OnceValue(func() *testCerts {
 	ca, other, remade := newAuthority("etcd-ca"), newAuthority("other-ca"), newAuthority("etcd-ca")
 	ec := func() crypto.Signer { return must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)) }
 	rsaKey := must(rsa.GenerateKey(rand.Reader, 2048))
 	both := []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 	named := func(c *x509.Certificate) { c.ExtKeyUsage, c.DNSNames = both, []string{"etcd.test"} }
 	plain := func(c *x509.Certificate) { c.ExtKeyUsage = both }
-	return &pki{
+	return &testCerts{
 		ca: ca, other: other,
 		server: ca.issue("etcd", ec(), func(c *x509.Certificate) {
 			named(c)

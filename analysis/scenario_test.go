@@ -60,7 +60,7 @@ const (
 func only12(c *tls.Config) { c.MaxVersion = tls.VersionTLS12 }
 
 // presents makes the client present a certificate whatever the server asks for.
-func presents(cert func(*pki) tls.Certificate, more ...func(*tls.Config)) func(*tls.Config) {
+func presents(cert func(*testCerts) tls.Certificate, more ...func(*tls.Config)) func(*tls.Config) {
 	return func(c *tls.Config) {
 		chosen := cert(testPKI())
 		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &chosen, nil }
@@ -71,7 +71,7 @@ func presents(cert func(*pki) tls.Certificate, more ...func(*tls.Config)) func(*
 }
 
 // shows makes the server use a certificate.
-func shows(cert func(*pki) tls.Certificate, more ...func(*tls.Config)) func(*tls.Config) {
+func shows(cert func(*testCerts) tls.Certificate, more ...func(*tls.Config)) func(*tls.Config) {
 	return func(c *tls.Config) {
 		c.Certificates = []tls.Certificate{cert(testPKI())}
 		for _, m := range more {
@@ -80,7 +80,7 @@ func shows(cert func(*pki) tls.Certificate, more ...func(*tls.Config)) func(*tls
 	}
 }
 
-func nobody(*pki) tls.Certificate { return tls.Certificate{} }
+func nobody(*testCerts) tls.Certificate { return tls.Certificate{} }
 
 var closeNotify = alertGist{From: FromClient, Encrypted: true}
 
@@ -96,13 +96,13 @@ var liveScenarios = []liveScenario{
 	{name: "TLS 1.3", want: gist{Version: v13, Request: Hidden, Server: Hidden, Client: Hidden, Alerts: []alertGist{closeNotify}, Outcome: OutcomeEstablished}},
 	{name: "TLS 1.3 mTLS", scenario: scenario{mtls: true},
 		want: gist{Version: v13, Request: Hidden, Server: Hidden, Client: Hidden, Alerts: []alertGist{closeNotify}, Outcome: OutcomeEstablished}},
-	{name: "TLS 1.3 RSA mTLS", scenario: scenario{mtls: true, server: shows(func(p *pki) tls.Certificate { return p.serverRSA }), client: presents(func(p *pki) tls.Certificate { return p.clientRSA })},
+	{name: "TLS 1.3 RSA mTLS", scenario: scenario{mtls: true, server: shows(func(p *testCerts) tls.Certificate { return p.serverRSA }), client: presents(func(p *testCerts) tls.Certificate { return p.clientRSA })},
 		want: gist{Version: v13, Request: Hidden, Server: Hidden, Client: Hidden, Alerts: []alertGist{closeNotify}, Outcome: OutcomeEstablished}},
 	{name: "TLS 1.2", scenario: scenario{client: only12},
 		want: gist{Version: v12, ALPN: "h2", Request: Absent, Server: Seen, Client: Absent, ServerChain: 1, Alerts: []alertGist{closeNotify}, Outcome: OutcomeEstablished}},
 	{name: "TLS 1.2 mTLS", scenario: scenario{mtls: true, client: only12},
 		want: gist{Version: v12, ALPN: "h2", Request: Seen, Server: Seen, Client: Seen, ServerChain: 1, ClientChain: 1, Alerts: []alertGist{closeNotify}, Outcome: OutcomeEstablished}},
-	{name: "TLS 1.2 RSA mTLS", scenario: scenario{mtls: true, server: shows(func(p *pki) tls.Certificate { return p.serverRSA }, only12), client: presents(func(p *pki) tls.Certificate { return p.clientRSA })},
+	{name: "TLS 1.2 RSA mTLS", scenario: scenario{mtls: true, server: shows(func(p *testCerts) tls.Certificate { return p.serverRSA }, only12), client: presents(func(p *testCerts) tls.Certificate { return p.clientRSA })},
 		want: gist{Version: v12, ALPN: "h2", Request: Seen, Server: Seen, Client: Seen, ServerChain: 1, ClientChain: 1, Alerts: []alertGist{closeNotify}, Outcome: OutcomeEstablished}},
 	{name: "TLS 1.3 no client certificate", scenario: scenario{mtls: true, client: presents(nobody)},
 		want: gist{Version: v13, Request: Hidden, Server: Hidden, Client: Hidden, Alerts: []alertGist{{From: FromServer, Encrypted: true}}, Outcome: OutcomeRejectedByServer,
@@ -110,22 +110,22 @@ var liveScenarios = []liveScenario{
 	{name: "TLS 1.2 no client certificate", scenario: scenario{mtls: true, client: presents(nobody, only12)},
 		want: gist{Version: v12, ALPN: "h2", Request: Seen, Server: Seen, Client: Seen, ServerChain: 1, Alerts: []alertGist{{From: FromServer, Code: alertHandshakeFailure}}, Outcome: OutcomeRejectedByServer,
 			Findings: []verdict{{CodeClientCertMissing, Certain, Error, FaultClient}}}},
-	{name: "TLS 1.3 client of another CA", scenario: scenario{mtls: true, client: presents(func(p *pki) tls.Certificate { return p.clientOther })},
+	{name: "TLS 1.3 client of another CA", scenario: scenario{mtls: true, client: presents(func(p *testCerts) tls.Certificate { return p.clientOther })},
 		want: gist{Version: v13, Request: Hidden, Server: Hidden, Client: Hidden, Alerts: []alertGist{{From: FromServer, Encrypted: true}}, Outcome: OutcomeRejectedByServer,
 			Findings: []verdict{{CodeClientCertRefused, Likely, Error, FaultClient}}}},
-	{name: "TLS 1.2 client of another CA", scenario: scenario{mtls: true, client: presents(func(p *pki) tls.Certificate { return p.clientOther }, only12)},
+	{name: "TLS 1.2 client of another CA", scenario: scenario{mtls: true, client: presents(func(p *testCerts) tls.Certificate { return p.clientOther }, only12)},
 		want: gist{Version: v12, ALPN: "h2", Request: Seen, Server: Seen, Client: Seen, ServerChain: 1, ClientChain: 1, Alerts: []alertGist{{From: FromServer, Code: alertUnknownCA}}, Outcome: OutcomeRejectedByServer,
 			Findings: []verdict{{CodeClientCertUntrusted, Certain, Error, FaultClient}}}},
-	{name: "TLS 1.2 client of a CA made anew", scenario: scenario{mtls: true, client: presents(func(p *pki) tls.Certificate { return p.clientRemade }, only12)},
+	{name: "TLS 1.2 client of a CA made anew", scenario: scenario{mtls: true, client: presents(func(p *testCerts) tls.Certificate { return p.clientRemade }, only12)},
 		want: gist{Version: v12, ALPN: "h2", Request: Seen, Server: Seen, Client: Seen, ServerChain: 1, ClientChain: 1, Alerts: []alertGist{{From: FromServer, Code: alertUnknownCA}}, Outcome: OutcomeRejectedByServer,
 			Findings: []verdict{{CodeCARegenerated, Likely, Error, FaultUnknown}}}},
-	{name: "TLS 1.2 client expired", scenario: scenario{mtls: true, client: presents(func(p *pki) tls.Certificate { return p.clientOld }, only12)},
+	{name: "TLS 1.2 client expired", scenario: scenario{mtls: true, client: presents(func(p *testCerts) tls.Certificate { return p.clientOld }, only12)},
 		want: gist{Version: v12, ALPN: "h2", Request: Seen, Server: Seen, Client: Seen, ServerChain: 1, ClientChain: 1, Alerts: []alertGist{{From: FromServer, Code: alertCertExpired}}, Outcome: OutcomeRejectedByServer,
 			Findings: []verdict{{CodeClientCertExpired, Certain, Error, FaultClient}}}},
-	{name: "TLS 1.2 client's key usage", scenario: scenario{mtls: true, client: presents(func(p *pki) tls.Certificate { return p.clientUsage }, only12)},
+	{name: "TLS 1.2 client's key usage", scenario: scenario{mtls: true, client: presents(func(p *testCerts) tls.Certificate { return p.clientUsage }, only12)},
 		want: gist{Version: v12, ALPN: "h2", Request: Seen, Server: Seen, Client: Seen, ServerChain: 1, ClientChain: 1, Alerts: []alertGist{{From: FromServer, Code: alertBadCertificate}}, Outcome: OutcomeRejectedByServer,
 			Findings: []verdict{{CodeClientCertKeyUsage, Certain, Error, FaultClient}}}},
-	{name: "TLS 1.2 client's critical extension", scenario: scenario{mtls: true, client: presents(func(p *pki) tls.Certificate { return p.clientCritical }, only12)},
+	{name: "TLS 1.2 client's critical extension", scenario: scenario{mtls: true, client: presents(func(p *testCerts) tls.Certificate { return p.clientCritical }, only12)},
 		want: gist{Version: v12, ALPN: "h2", Request: Seen, Server: Seen, Client: Seen, ServerChain: 1, ClientChain: 1, Alerts: []alertGist{{From: FromServer, Code: alertBadCertificate}}, Outcome: OutcomeRejectedByServer,
 			Findings: []verdict{{CodeClientCertChainInvalid, Certain, Error, FaultClient}}}},
 	{name: "HelloRetryRequest", scenario: scenario{server: func(c *tls.Config) { c.CurvePreferences = []tls.CurveID{tls.CurveP384} }},
@@ -160,16 +160,16 @@ var liveScenarios = []liveScenario{
 	{name: "TLS 1.3 client refuses the server's CA", scenario: scenario{client: func(c *tls.Config) { c.RootCAs = testPKI().other.pool() }},
 		want: gist{Version: v13, Request: Hidden, Server: Hidden, Client: Hidden, Alerts: []alertGist{{From: FromClient, Encrypted: true}}, Outcome: OutcomeRejectedByClient,
 			Findings: []verdict{{CodeServerCertRefused, Likely, Error, FaultUnknown}}}},
-	{name: "TLS 1.2 server expired", scenario: scenario{client: only12, server: shows(func(p *pki) tls.Certificate { return p.serverOld })},
+	{name: "TLS 1.2 server expired", scenario: scenario{client: only12, server: shows(func(p *testCerts) tls.Certificate { return p.serverOld })},
 		want: gist{Version: v12, ALPN: "h2", Request: Absent, Server: Seen, Client: Absent, ServerChain: 1, Alerts: []alertGist{{From: FromClient, Code: alertBadCertificate}}, Outcome: OutcomeRejectedByClient,
 			Findings: []verdict{{CodeServerCertExpired, Certain, Error, FaultServer}, {CodeServerCertRefused, Certain, Error, FaultUnknown}}}},
-	{name: "TLS 1.2 server's name", scenario: scenario{client: only12, server: shows(func(p *pki) tls.Certificate { return p.serverName })},
+	{name: "TLS 1.2 server's name", scenario: scenario{client: only12, server: shows(func(p *testCerts) tls.Certificate { return p.serverName })},
 		want: gist{Version: v12, ALPN: "h2", Request: Absent, Server: Seen, Client: Absent, ServerChain: 1, Alerts: []alertGist{{From: FromClient, Code: alertBadCertificate}}, Outcome: OutcomeRejectedByClient,
 			Findings: []verdict{{CodeServerNameMismatch, Certain, Error, FaultServer}, {CodeServerCertRefused, Certain, Error, FaultUnknown}}}},
-	{name: "TLS 1.2 server's key usage", scenario: scenario{client: only12, server: shows(func(p *pki) tls.Certificate { return p.serverUsage })},
+	{name: "TLS 1.2 server's key usage", scenario: scenario{client: only12, server: shows(func(p *testCerts) tls.Certificate { return p.serverUsage })},
 		want: gist{Version: v12, ALPN: "h2", Request: Absent, Server: Seen, Client: Absent, ServerChain: 1, Alerts: []alertGist{{From: FromClient, Code: alertBadCertificate}}, Outcome: OutcomeRejectedByClient,
 			Findings: []verdict{{CodeServerCertKeyUsage, Certain, Error, FaultServer}, {CodeServerCertRefused, Certain, Error, FaultUnknown}}}},
-	{name: "TLS 1.2 server expires soon", scenario: scenario{client: func(c *tls.Config) { only12(c); c.InsecureSkipVerify = true; c.ServerName = "etcd.test" }, server: shows(func(p *pki) tls.Certificate { return p.serverSoon })},
+	{name: "TLS 1.2 server expires soon", scenario: scenario{client: func(c *tls.Config) { only12(c); c.InsecureSkipVerify = true; c.ServerName = "etcd.test" }, server: shows(func(p *testCerts) tls.Certificate { return p.serverSoon })},
 		want: gist{Version: v12, ALPN: "h2", Request: Absent, Server: Seen, Client: Absent, ServerChain: 1, Alerts: []alertGist{closeNotify}, Outcome: OutcomeEstablished,
 			Findings: []verdict{{CodeCertExpiresSoon, Certain, Warning, FaultUnknown}}}},
 	{name: "TLS 1.3 HTTP/2 to the peer port", to: testPeer, scenario: scenario{mtls: true, preface: true},
@@ -178,7 +178,7 @@ var liveScenarios = []liveScenario{
 	{name: "TLS 1.2 HTTP/2 to the peer port", to: testPeer, scenario: scenario{mtls: true, preface: true, client: only12},
 		want: gist{Version: v12, ALPN: "h2", Request: Seen, Server: Seen, Client: Seen, ServerChain: 1, ClientChain: 1, Alerts: []alertGist{{From: FromServer, Encrypted: true}}, Outcome: OutcomeEstablished,
 			Findings: []verdict{{CodeGRPCToPeerPort, Certain, Error, FaultClient}}}},
-	{name: "TLS 1.2 peer's address", to: testPeer, scenario: scenario{mtls: true, rudeServer: true, client: presents(func(p *pki) tls.Certificate { return p.clientFaraway }, only12)},
+	{name: "TLS 1.2 peer's address", to: testPeer, scenario: scenario{mtls: true, rudeServer: true, client: presents(func(p *testCerts) tls.Certificate { return p.clientFaraway }, only12)},
 		want: gist{Version: v12, ALPN: "h2", Request: Seen, Server: Seen, Client: Seen, ServerChain: 1, ClientChain: 1, Alerts: []alertGist{{From: FromServer, Encrypted: true}}, Outcome: OutcomeEstablished,
 			Findings: []verdict{{CodePeerSANMismatch, Certain, Error, FaultClient}}}},
 	{name: "TLS 1.3 peer's address, client without tickets", to: testPeer, scenario: scenario{mtls: true, rudeServer: true, client: func(c *tls.Config) { c.NextProtos = nil }},

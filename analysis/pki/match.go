@@ -153,22 +153,41 @@ func signedBy(x, ca *x509.Certificate) (signed, known bool) {
 	return err == nil, !errors.Is(err, x509.ErrUnsupportedAlgorithm) && !errors.As(err, &insecure)
 }
 
-// Sent is how many bytes a file's certificates take in a Certificate message of TLS 1.3 without extensions: three of length and
-// two of extensions around each (RFC 8446, Section 4.4.2).
-func Sent(file []*Certificate) int {
-	n := 0
-	for _, c := range file {
-		n += 3 + len(c.X509.Raw) + 2
+// IssuerIn says how x stands to the CAs of one file, --trusted-ca-file for one: directly, or by way of the certificates that stand
+// behind it in its own file.
+func IssuerIn(cas []*Certificate, chain ...*x509.Certificate) Issuer {
+	best := IssuerUnknown
+	for _, x := range chain[:min(len(chain), maxCandidates)] {
+		tried := 0
+		for _, ca := range cas {
+			if !bytes.Equal(ca.X509.RawSubject, x.RawIssuer) || tried >= maxCandidates {
+				continue
+			}
+			tried++
+			switch signed, known := signedBy(x, ca.X509); {
+			case signed:
+				return IssuerKnown
+			case known:
+				best = IssuerRegenerated
+			}
+		}
 	}
-	return n
+	return best
 }
 
-// BySize is the first certificate of each file whose certificates, sent together, take n bytes of a Certificate message (see
-// Sent), in the order of the files. CA files are left out: nobody presents one.
-func (s *Store) BySize(n int) []*Certificate {
+// BySize is the first certificate of each file whose certificates, sent together, may be the chain of which only a size is known:
+// der[i] is the bytes of DER if it has i+1 certificates, 0 if it cannot. CA files are left out: nobody presents one.
+func (s *Store) BySize(der []int) []*Certificate {
 	var out []*Certificate
 	for _, c := range s.Certificates() {
-		if c.Index == 0 && !c.Role.CA() && Sent(s.files[c.File]) == n {
+		if c.Index > 0 || c.Role.CA() {
+			continue
+		}
+		file, total := s.files[c.File], 0
+		for _, x := range file {
+			total += len(x.X509.Raw)
+		}
+		if len(file) <= len(der) && der[len(file)-1] == total {
 			out = append(out, c)
 		}
 	}

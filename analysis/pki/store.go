@@ -59,7 +59,7 @@ type Skipped struct {
 type Store struct {
 	certs    []*Certificate
 	files    map[string][]*Certificate // by name, in the order of the file
-	sums     map[[sha256.Size]byte]*Certificate
+	sums     map[[sha256.Size]byte][]*Certificate
 	subjects map[string][]*Certificate // by raw subject
 	crls     []CRL
 	skipped  []Skipped
@@ -70,7 +70,7 @@ type Store struct {
 // Add reads a file. What it does not hold, or cannot be read, is told by Skipped.
 func (s *Store) Add(f File) {
 	if s.files == nil {
-		s.files, s.sums = make(map[string][]*Certificate), make(map[[sha256.Size]byte]*Certificate)
+		s.files, s.sums = make(map[string][]*Certificate), make(map[[sha256.Size]byte][]*Certificate)
 		s.subjects, s.verdicts = make(map[string][]*Certificate), make(map[[sha256.Size]byte]signature)
 	}
 	switch {
@@ -125,9 +125,7 @@ func (s *Store) certificate(f File, der []byte) {
 	s.files[f.Name] = append(s.files[f.Name], c)
 	subject := string(x.RawSubject)
 	s.subjects[subject] = append(s.subjects[subject], c)
-	if old := s.sums[c.SHA256]; old == nil || c.Index < old.Index {
-		s.sums[c.SHA256] = c
-	}
+	s.sums[c.SHA256] = append(s.sums[c.SHA256], c)
 }
 
 func (s *Store) skip(name, why string) {
@@ -154,13 +152,16 @@ func (s *Store) Skipped() (list []Skipped, more int) {
 	return s.skipped, s.beyond
 }
 
-// Find is the certificate with the SHA-256 digest of its DER, nil when no file holds it.
-func (s *Store) Find(sum [sha256.Size]byte) *Certificate {
+// Find is where the certificate with the SHA-256 digest of its DER is held, in the order of the files; nil when no file holds it.
+func (s *Store) Find(sum [sha256.Size]byte) []*Certificate {
 	if s == nil {
 		return nil
 	}
 	return s.sums[sum]
 }
+
+// Missing notes a file that the configuration names and that is not there, or cannot be read.
+func (s *Store) Missing(name, why string) { s.skip(name, why) }
 
 // ByRole is the leaf certificates, or the CAs, of a role, in the order of their files.
 func (s *Store) ByRole(r Role) []*Certificate {
