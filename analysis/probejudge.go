@@ -45,7 +45,7 @@ func (a *Attempt) story() string {
 	s := "probed: "
 	switch {
 	case !a.Connected:
-		return s + "connected: " + brief(a.Error)
+		return s + "no connection: " + brief(a.Error)
 	case a.Purpose == "listen":
 		s += "connected and sent nothing"
 	case a.Presented:
@@ -62,7 +62,12 @@ func (a *Attempt) story() string {
 // Outcome says in a few words how an attempt ended, escaped.
 func (a *Attempt) Outcome() string {
 	when := ""
-	if a.Completed {
+	switch {
+	case a.Completed && a.Proof != "" && a.Result != AttemptAccepted:
+		then := *a
+		then.Completed, then.Proof = false, ""
+		return "accepted" + a.proof() + ", then " + then.Outcome()
+	case a.Completed:
 		when = " on the first read after the handshake"
 	}
 	switch a.Result {

@@ -54,7 +54,7 @@ func documentedPaths(t *testing.T) (paths map[string]bool) {
 }
 
 // certificatePaths are documented once, as CERT.
-var certificatePaths = regexp.MustCompile(`^(connection\.tls\.(server|client)_certificates\.chain\[\]|certificate)\.`)
+var certificatePaths = regexp.MustCompile(`^((connection|probe)\.tls\.(server|client)_certificates\.chain\[\]|probe\.expected\.certificate|certificate)\.`)
 
 // countPaths are documented once, as COUNT.
 var countPaths = regexp.MustCompile(`^(summary\.(input\.[a-z_]+|log\.not_joined)|log_summary\.other)\[\]`)
@@ -62,7 +62,7 @@ var countPaths = regexp.MustCompile(`^(summary\.(input\.[a-z_]+|log\.not_joined)
 // entryPaths are documented once, as ENTRY, and so are findings.
 var (
 	entryPaths   = regexp.MustCompile(`^(connection\.log\[\]|log_entry)\.`)
-	findingPaths = regexp.MustCompile(`^log_entry\.findings\[\]`)
+	findingPaths = regexp.MustCompile(`^(log_entry|probe)\.findings\[\]`)
 	entryOwn     = regexp.MustCompile(`^log_entry\.(type|schema|findings|connection|not_joined)(\[|$)`)
 )
 
@@ -82,6 +82,9 @@ func TestJSONHasTheDocumentedFields(t *testing.T) {
 	c.Log, c.ByTime = []*analysis.LogEntry{fullEntry("text")}, true
 	writeAll(t, &out, []*analysis.Connection{c, hiddenConnection(), plaintextConnection(30, 1), plaintextConnection(40, 2, backoff)})
 	writeLog(t, NewLogJSON(&out), seedEntries())
+	if err := NewProbeJSON(&out).Probe(fullProbe(t, "text")); err != nil {
+		t.Fatal(err)
+	}
 	for line := range bytes.Lines(out.Bytes()) {
 		var v map[string]any
 		if err := json.Unmarshal(line, &v); err != nil {
