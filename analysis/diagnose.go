@@ -227,7 +227,11 @@ func (f *Finding) sawBytes(from Direction, packet int64, at time.Time, text stri
 
 // sawAlert adds an alert in clear.
 func (f *Finding) sawAlert(a *Alert) *Finding {
-	return f.saw(a.From, a.Packet, a.At, "alert "+itoa(int(a.Code))+" "+a.Code.String()+" from the "+a.From.String())
+	text := "alert " + itoa(int(a.Code)) + " " + a.Code.String() + " from the " + a.From.String()
+	if a.Decrypted {
+		text += ", decrypted with the key log"
+	}
+	return f.saw(a.From, a.Packet, a.At, text)
 }
 
 // sawClose adds the end of d's stream.

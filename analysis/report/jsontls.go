@@ -21,6 +21,7 @@ func (j *JSON) appendTLS(b []byte, f *analysis.Facts) []byte {
 		b = append(b, t.Group.String()...)
 	}
 	b = appendString(append(b, `","alpn":`...), t.ALPN)
+	b = appendName(append(b, `,"alpn_visibility":`...), t.ALPNVisibility.String())
 	b = appendBool(append(b, `,"resumed":`...), t.Resumed)
 	b = appendBool(append(b, `,"hello_retry":`...), t.HelloRetry)
 	b = j.hellos.append(append(b, `,"client_hello":`...), t.ClientHello, t.Malformed)
@@ -35,6 +36,8 @@ func (j *JSON) appendTLS(b []byte, f *analysis.Facts) []byte {
 	b = appendShape(append(b, `,"shape":`...), f)
 	b = appendAlerts(append(b, `,"alerts":`...), t.Alerts)
 	b = appendInt(append(b, `,"alerts_dropped":`...), t.AlertsDropped)
+	b = appendBool(append(b, `,"keys_found":`...), t.KeysFound)
+	b = appendBothInts(append(b, `,"decrypt_failed":`...), t.DecryptFailed[analysis.FromClient], t.DecryptFailed[analysis.FromServer])
 	return append(appendViolations(append(b, `,"violations":`...), t.Violations), '}')
 }
 
@@ -94,7 +97,8 @@ func appendAlerts(b []byte, list []analysis.Alert) []byte {
 		}
 		b = appendTime(append(b, `,"at":`...), a.At)
 		b = appendPacket(append(b, `,"packet":`...), a.Packet)
-		b = appendBool(append(b, `,"encrypted":`...), a.Encrypted)
+		b = appendBool(append(b, `,"encrypted":`...), a.Encrypted || a.Decrypted)
+		b = appendBool(append(b, `,"decrypted":`...), a.Decrypted)
 		b = append(appendBool(append(b, `,"inferred":`...), a.Inferred), '}')
 	}
 	return append(b, ']')

@@ -65,6 +65,7 @@ func fullConnection(certs []*analysis.Certificate, text string) *analysis.Connec
 		Alerts: []analysis.Alert{
 			{From: analysis.FromServer, Level: tlswire.AlertLevelFatal, Code: 42, At: sampleStart, Packet: 9},
 			{From: analysis.FromClient, Encrypted: true, Inferred: true, At: sampleStart, Packet: 10},
+			{From: analysis.FromServer, Decrypted: true, Level: tlswire.AlertLevelFatal, Code: 48, At: sampleStart, Packet: 11},
 		},
 		Violations: []analysis.Violation{{From: analysis.FromClient, At: sampleStart, Packet: 3, Err: &tlswire.SyntaxError{Problem: text}}},
 	}

@@ -167,15 +167,27 @@ func healthy(c *analysis.Connection) string {
 		b.WriteString(analysis.Quote(tls.ALPN))
 	}
 	if tls.Resumed {
-		b.WriteString(", resumed")
+		b.WriteString(", resumed" + keysSaid(tls))
 		return b.String()
 	}
 	if said := inferredIdentity(c); said != "" {
-		b.WriteString(said)
+		b.WriteString(said + keysSaid(tls))
 		return b.String()
 	}
 	b.WriteString(clientIdentity(&tls.Certificates[analysis.FromClient]))
+	b.WriteString(keysSaid(tls))
 	return b.String()
+}
+
+// keysSaid says what a key log did for the connection, "" when nothing.
+func keysSaid(t *analysis.TLSFacts) string {
+	switch {
+	case t.DecryptFailed != [2]int64{}:
+		return "; the key log's secrets do not open it"
+	case t.KeysFound:
+		return "; decrypted with the key log"
+	}
+	return ""
 }
 
 // inferredIdentity says what TLS 1.3's record lengths tell of the client's certificate where it is hidden, "" when nothing.
