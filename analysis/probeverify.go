@@ -57,19 +57,15 @@ func VerifyServer(chain []*Certificate, roots *x509.CertPool, name string, at ti
 	return found
 }
 
-// verifyIssuer looks for a path to the roots, at a time when the leaf is valid: its dates are judged apart.
+// verifyIssuer looks for a path to the roots as if the leaf were valid: its dates are judged apart.
 func verifyIssuer(chain []*Certificate, roots *x509.CertPool, at time.Time) (VerifyProblem, bool) {
-	leaf, between := chain[0].X509, x509.NewCertPool()
+	leaf, between := *chain[0].X509, x509.NewCertPool()
 	for _, c := range chain[1:] {
 		if c.X509 != nil {
 			between.AddCert(c.X509)
 		}
 	}
-	if at.Before(leaf.NotBefore) {
-		at = leaf.NotBefore
-	} else if at.After(leaf.NotAfter) {
-		at = leaf.NotAfter
-	}
+	leaf.NotBefore, leaf.NotAfter = at, at // crypto/x509 checks the signature over what was parsed, not over these
 	_, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
 	var unknown x509.UnknownAuthorityError
 	switch {
@@ -83,6 +79,10 @@ func verifyIssuer(chain []*Certificate, roots *x509.CertPool, at time.Time) (Ver
 			text += "; a given CA has that name and another key: the CA was made anew"
 		}
 		return VerifyProblem{"unknown_authority", text}, false
+	}
+	var invalid x509.CertificateInvalidError
+	if errors.As(err, &invalid) && invalid.Cert != nil {
+		return VerifyProblem{"chain", "the certificate " + brief(invalid.Cert.Subject.String()) + " above it: " + brief(err.Error())}, false
 	}
 	return VerifyProblem{"chain", brief(err.Error())}, false
 }

@@ -71,7 +71,7 @@ func prepareLive(module string) string {
 	if err := lab.Missing("tcpdump"); err != nil {
 		return err.Error()
 	}
-	if err := lab.Build(context.Background(), module, lab.Etcd35, lab.Grpcurl); err != nil {
+	if err := lab.Build(context.Background(), module, lab.Etcd35, lab.Etcd37, lab.Grpcurl); err != nil {
 		return err.Error()
 	}
 	return ""
