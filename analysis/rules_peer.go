@@ -40,7 +40,7 @@ func (v *view) clientSentData() bool {
 	if v.shape.ClientFinished < 0 {
 		return e.Data > 1
 	}
-	return e.Records > int64(v.shape.ClientFinished)+1 && e.Shape[min(v.shape.ClientFinished+1, len(e.Shape)-1)].Length != alertRecord
+	return e.Records > int64(v.shape.ClientFinished)+1 && !v.shape.isAlert(FromClient, &e.Shape[min(v.shape.ClientFinished+1, len(e.Shape)-1)])
 }
 
 // peerAnswered is how many records the server sent after its handshake.
@@ -150,5 +150,5 @@ func (v *view) closedAfterHandshake() bool {
 	}
 	// A ticket of Go's holds the client's chain, so it is longer than the record that brought the chain.
 	after := server.Shape[v.shape.ServerFinished+1:]
-	return server.Records <= maxShape && len(after) == 2 && after[0].Length > client.Shape[0].Length && after[1].Length == alertRecord && !laterThanClose(after[1], client.Shape)
+	return server.Records <= maxShape && len(after) == 2 && after[0].Length > client.Shape[0].Length && v.shape.isAlert(FromServer, &after[1]) && !v.shape.laterThanClose(after[1], client.Shape)
 }

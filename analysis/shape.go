@@ -59,10 +59,11 @@ type Shape struct {
 	LastAlertFrom     Direction // valid iff LastAlert == Yes
 	LastAlert         Answer    // either side's last record is an alert, close_notify included
 	LastAlertPlace    AlertPlace
-	ALPNLength        int  // bytes of the protocol name that the server chose, 0 for none; -1: cannot tell
-	ClientAlertInLieu bool // the client sent an alert where its Finished was due; false: it did not, or it cannot be told
-	Accepted          bool // after the client's Finished the server sent a ticket or data: it took the client's certificate
-	RefusedAfter      bool // after the client's Finished the server sent an alert and nothing before it
+	Pad               [2]int // by Direction: bytes that the sender adds to every record; 0 also when that cannot be told
+	ALPNLength        int    // bytes of the protocol name that the server chose, 0 for none; -1: cannot tell
+	ClientAlertInLieu bool   // the client sent an alert where its Finished was due; false: it did not, or it cannot be told
+	Accepted          bool   // after the client's Finished the server sent a ticket or data: it took the client's certificate
+	RefusedAfter      bool   // after the client's Finished the server sent an alert and nothing before it
 }
 
 // DER holds, by the number of certificates less one, how many bytes of DER a Certificate message carries if it has that many and no
@@ -106,8 +107,8 @@ func (f *Facts) Shape() Shape {
 	}
 	server, client := t.Encrypted[FromServer].Shape, t.Encrypted[FromClient].Shape
 	early := t.ClientHello == nil || t.ClientHello.EarlyData // what the client sent first may be 0-RTT data
-	if !early && len(client) > 0 && client[0].Length == alertRecord {
-		s.ClientAlertInLieu, s.LastAlertPlace = true, AlertForFinished
+	if !early && len(client) > 0 {
+		s.inLieu(client)
 	}
 	s.server(t, server[:beforeClient(server, client, early)], fin)
 	if !early && !s.ClientAlertInLieu {
@@ -148,8 +149,8 @@ func (s *Shape) Text() string {
 
 // beforeClient is how many of the server's records came before the client's flight, which answers the server's.
 func beforeClient(server, client []RecordShape, early bool) int {
-	if early || len(client) == 0 || client[0].Length == alertRecord {
-		return len(server) // the client may not have waited
+	if early || len(client) == 0 || client[0].Length <= alertRecord+constantPad {
+		return len(server) // an alert: the client may not have waited
 	}
 	n := slices.IndexFunc(server, func(r RecordShape) bool { return earlier(&client[0], &r) })
 	if n < 0 {
@@ -158,20 +159,33 @@ func beforeClient(server, client []RecordShape, early bool) int {
 	return n
 }
 
+// inLieu recognises an alert where the client's Finished was due: no message of its flight is as short.
+func (s *Shape) inLieu(client []RecordShape) {
+	switch n := client[0].Length; {
+	case n == alertRecord+constantPad && len(client) == 1:
+		s.Pad[FromClient] = constantPad
+	case n != alertRecord:
+		return
+	}
+	s.ClientAlertInLieu, s.LastAlertPlace = true, AlertForFinished
+}
+
+// isAlert reports whether d's record has the length of an alert.
+func (s *Shape) isAlert(d Direction, r *RecordShape) bool { return r.Length == alertRecord+s.Pad[d] }
+
 // server reads EncryptedExtensions, CertificateRequest, Certificate, CertificateVerify, Finished: the second is optional, and
 // with a PSK all but the first and the last are left out (RFC 8446, Section 2.2).
 func (s *Shape) server(t *TLSFacts, r []RecordShape, fin int) {
-	c := consensus{padded: padded(t.Encrypted[FromServer].Shape)}
+	flights := []flight{{encryptedExtensions, certificate, certificateVerify, finished},
+		{encryptedExtensions, certificateRequest, certificate, certificateVerify, finished}}
 	if t.Resumed {
-		c.read(r, fin, flight{encryptedExtensions, finished}, t)
-	} else {
-		c.read(r, fin, flight{encryptedExtensions, certificate, certificateVerify, finished}, t)
-		c.read(r, fin, flight{encryptedExtensions, certificateRequest, certificate, certificateVerify, finished}, t)
+		flights = []flight{{encryptedExtensions, finished}}
 	}
+	c := readFlights(t, r, t.Encrypted[FromServer].Shape, fin, flights...)
 	if c.readings == 0 {
 		return
 	}
-	s.ServerFinished = c.finished
+	s.ServerFinished, s.Pad[FromServer] = c.finished, c.pad
 	switch {
 	case !c.request.differ && c.request.value > 0:
 		s.Requested = Yes
@@ -186,23 +200,23 @@ func (s *Shape) server(t *TLSFacts, r []RecordShape, fin int) {
 
 // client reads Certificate, CertificateVerify, Finished, or what of them is due.
 func (s *Shape) client(t *TLSFacts, r []RecordShape, fin int) {
-	c := consensus{padded: padded(r)}
+	flights := make([]flight, 0, 3)
 	if s.Requested != Yes {
-		c.read(r, fin, flight{finished}, t)
+		flights = append(flights, flight{finished})
 	}
 	if s.Requested != No && !t.Resumed {
-		c.read(r, fin, flight{emptyCertificate, finished}, t)
-		c.read(r, fin, flight{certificate, certificateVerify, finished}, t)
+		flights = append(flights, flight{emptyCertificate, finished}, flight{certificate, certificateVerify, finished})
 	}
+	c := readFlights(t, r, r, fin, flights...)
 	if c.readings == 0 {
 		return
 	}
-	s.ClientFinished = c.finished
+	s.ClientFinished, s.Pad[FromClient] = c.finished, c.pad
 	if c.shown.differ {
 		return
 	}
 	s.Client = Presented(c.shown.value)
-	if s.Requested == CannotTell && s.ServerFinished >= 0 { // only a client that was asked sends a Certificate message
+	if s.Requested == CannotTell { // only a client that was asked sends a Certificate message
 		s.Requested = Yes
 		if s.Client == PresentedNone {
 			s.Requested = No
@@ -218,12 +232,15 @@ func (s *Shape) after(t *TLSFacts, server, client []RecordShape) {
 	}
 	fin := &client[s.ClientFinished]
 	for i := s.ServerFinished + 1; i < len(server); i++ {
-		if r := &server[i]; !earlier(r, fin) {
-			s.Answered = i
-			s.RefusedAfter = r.Length == alertRecord && !laterThanClose(*r, client)
-			s.Accepted = r.Length != alertRecord
-			break
+		r := &server[i]
+		alert := s.isAlert(FromServer, r)
+		if earlier(r, fin) && (!alert || earlier(r, &client[0])) { // a server need not wait for the Finished to refuse a certificate
+			continue
 		}
+		s.Answered = i
+		s.RefusedAfter = alert && !s.laterThanClose(*r, client)
+		s.Accepted = !alert
+		break
 	}
 	s.Ticket = s.ticket(t, server, client)
 }
@@ -235,7 +252,7 @@ func (s *Shape) ticket(t *TLSFacts, server, client []RecordShape) Answer {
 		nonce    = 1 + 8 // usual; Go sends none
 		shortest = tlswire.MessageHeaderLen + 4 + 4 + nonce + 2 + 64 + 2 + innerType + tagLength
 	)
-	if s.ServerFinished+1 >= len(server) || server[s.ServerFinished+1].Length == alertRecord {
+	if s.ServerFinished+1 >= len(server) || s.isAlert(FromServer, &server[s.ServerFinished+1]) {
 		return No
 	}
 	first := &server[s.ServerFinished+1]
@@ -248,7 +265,11 @@ func (s *Shape) ticket(t *TLSFacts, server, client []RecordShape) Answer {
 
 // alerts says who sent the last alert, where the handshake could be read.
 func (s *Shape) alerts(t *TLSFacts) {
-	if s.ClientFinished < 0 && !s.ClientAlertInLieu {
+	inClear := slices.ContainsFunc(t.Alerts, func(a Alert) bool { return a.From == FromClient && !a.Encrypted }) && t.Encrypted[FromClient].Records == 0
+	if inClear { // OpenSSL refuses a server before it has begun to encrypt
+		s.LastAlertPlace = AlertForFinished
+	}
+	if s.ClientFinished < 0 && !s.ClientAlertInLieu && !inClear {
 		return
 	}
 	s.LastAlert = No
@@ -288,9 +309,9 @@ func (t *TLSFacts) alpnLength(n int) int {
 }
 
 // laterThanClose reports whether the client had already sent an alert, its close_notify, when the server sent r.
-func laterThanClose(r RecordShape, client []RecordShape) bool {
+func (s *Shape) laterThanClose(r RecordShape, client []RecordShape) bool {
 	for _, c := range client {
-		if c.Length == alertRecord && earlier(&c, &r) { // by time where there are no packets
+		if s.isAlert(FromClient, &c) && earlier(&c, &r) { // by time where there are no packets
 			return true
 		}
 	}
@@ -316,8 +337,9 @@ func (c *Conn) inferAlerts() {
 		return
 	}
 	var found [2]*RecordShape
+	s := c.facts.Shape()
 	for d := range t.Encrypted {
-		if e := &t.Encrypted[d]; e.Records > 0 && e.Last.Length == alertRecord {
+		if e := &t.Encrypted[d]; e.Records > 0 && s.isAlert(Direction(d), &e.Last) {
 			found[d] = &e.Last
 		}
 	}

@@ -104,6 +104,7 @@ func (c *claim) state(first bool, value int) {
 // consensus is what all readings of a flight say. Readings in which certificate, signature and Finished have records of their own
 // are believed before others: three lengths fit, two of them exactly.
 type consensus struct {
+	pad         int  // bytes of padding in each record
 	padded      bool // the sender's records may be padded: only readings with messages apart count
 	readings    int
 	clear       bool  // those that count have their messages apart
@@ -113,6 +114,24 @@ type consensus struct {
 	extensions  claim // length of EncryptedExtensions, 0 when it shares its record
 	certificate claim // likewise
 	signature   claim // of the CertificateVerify, without what is fixed
+}
+
+// constantPad is what JSSE, Java's TLS, adds to each record (sun.security.ssl, SSLCipher.java, T13GcmWriteCipherGenerator:
+// "byte[] zeros = new byte[16]"; measured).
+const constantPad = 16
+
+// readFlights hears all readings of the flights: without padding, and when messages are not apart then, with JSSE's.
+func readFlights(t *TLSFacts, r, whole []RecordShape, fin int, flights ...flight) consensus {
+	c := consensus{padded: padded(whole)}
+	jsse := consensus{pad: constantPad}
+	for _, f := range flights {
+		c.read(r, fin, f, t)
+		jsse.read(r, fin, f, t)
+	}
+	if !c.clear && jsse.clear {
+		return jsse
+	}
+	return c
 }
 
 // reading is one way to cut a flight into records.
@@ -135,7 +154,7 @@ func (c *consensus) try(r []RecordShape, fin int, f flight, t *TLSFacts, so read
 		return
 	}
 	for n := 1; at+n <= len(f); n++ {
-		if !t.fits(r[so.n].Length-innerType-tagLength, fin, f[at:at+n]) {
+		if !t.fits(r[so.n].Length-innerType-tagLength-c.pad, fin, f[at:at+n]) {
 			continue
 		}
 		next := so
@@ -171,9 +190,9 @@ func (t *TLSFacts) fits(n, fin int, messages flight) bool {
 // take adds a reading.
 func (c *consensus) take(r []RecordShape, f flight, so reading) {
 	var extensions, chain, signature, largest int
-	clear, request := so.groups[so.n-1] == 1, 0
+	clear, request := true, 0
 	for i, at := 0, 0; i < so.n; at, i = at+so.groups[i], i+1 {
-		alone, length := so.groups[i] == 1, r[i].Length-innerType-tagLength
+		alone, length := so.groups[i] == 1, r[i].Length-innerType-tagLength-c.pad
 		switch p := f[at]; {
 		case p == certificateRequest && alone:
 			largest = length
@@ -184,12 +203,12 @@ func (c *consensus) take(r []RecordShape, f flight, so reading) {
 		case p == certificateVerify && alone:
 			signature = length - verifyFixed
 		}
-		clear = clear && (alone || f[at] == encryptedExtensions && so.groups[i] == 2 && f[at+1] == certificateRequest)
+		clear = clear && (alone || f[at] == emptyCertificate || f[at] == encryptedExtensions && so.groups[i] == 2 && f[at+1] == certificateRequest)
 	}
 	if chain > 0 && largest >= chain {
 		return // rather a Certificate message over two records, the first of them full
 	}
-	if !clear && c.padded {
+	if !clear && (c.padded || c.pad > 0) {
 		return
 	}
 	if slices.Contains(f, certificateRequest) {
@@ -215,7 +234,7 @@ func (c *consensus) agree(clear bool, last, request, shown, extensions, chain, s
 	case c.readings > 0 && c.clear && !clear:
 		return
 	case clear && !c.clear:
-		*c = consensus{padded: c.padded, clear: true}
+		*c = consensus{pad: c.pad, padded: c.padded, clear: true}
 	}
 	first := c.readings == 0
 	c.readings++
@@ -231,6 +250,9 @@ func (c *consensus) agree(clear bool, last, request, shown, extensions, chain, s
 	c.signature.state(first, signature)
 }
 
+// leastPadding is the smallest multiple, in bytes, to which it makes sense to round.
+const leastPadding = 8
+
 // padded reports whether all the sender's records may be rounded up to a multiple (RFC 8446, Section 5.4). A Finished message or
 // an alert of its own length rules that out: both have lengths that are prime.
 func padded(r []RecordShape) bool {
@@ -243,7 +265,7 @@ func padded(r []RecordShape) bool {
 			}
 		}
 	}
-	return divisor != 1
+	return divisor == 0 || divisor >= leastPadding
 }
 
 // derOf gives the sizes of DER that fit a Certificate message of the claimed length.
