@@ -226,7 +226,7 @@ func plausibleLabel(label []byte) bool {
 			return false
 		}
 	}
-	return len(label) >= len("RSA")
+	return bytes.IndexByte(label, '_') > 0 || string(label) == "RSA"
 }
 
 // entry finds or makes the secrets of a connection.

@@ -47,6 +47,8 @@ type Scenario struct {
 	Wire    Wire
 	Wire37  *Wire // on etcd 3.7, which speaks TLS 1.3, where that shows something else
 	Must    []Connection
+	Keys    bool // the steps write their secrets to $KEYS, which is kept beside the capture
+	Embed   bool // and inside a copy of it, NAME.pcapng
 }
 
 // Connection is something that a capture of several connections has to contain.
@@ -71,6 +73,7 @@ type Truth struct {
 	Also        []string     `json:"also,omitempty"`
 	Hidden      bool         `json:"hidden,omitempty"`
 	Connections []Connection `json:"connections,omitempty"`
+	Keys        string       `json:"keys,omitempty"` // the key log beside the capture
 }
 
 // WireOn is what the packets show on the given etcd.

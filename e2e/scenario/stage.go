@@ -3,7 +3,9 @@ package scenario
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,6 +29,7 @@ type Stage struct {
 	PKI     string
 	Etcd    *lab.Etcd // nil for Setup Nothing
 	Log     []byte    // what etcd wrote, set by steps that start their own
+	Keys    []byte    // the secrets that the clients wrote, for scenarios that ask for it
 
 	pcap    string
 	capture *lab.Capture
@@ -62,7 +65,10 @@ func (s *Stage) Play(ctx context.Context, sc *Scenario, pcap string) (Truth, err
 			return Truth{}, err
 		}
 	}
-	s.pcap, s.says, s.Log = pcap, nil, nil
+	s.pcap, s.says, s.Log, s.Keys = pcap, nil, nil, nil
+	if err := os.Remove(s.keyLog()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Truth{}, err
+	}
 	if s.capture, err = lab.StartCapture(pcap, s.filter()); err != nil {
 		return Truth{}, err
 	}
@@ -80,11 +86,19 @@ func (s *Stage) Play(ctx context.Context, sc *Scenario, pcap string) (Truth, err
 			return Truth{}, err
 		}
 	}
+	if sc.Keys {
+		if s.Keys, err = os.ReadFile(s.keyLog()); err != nil {
+			return Truth{}, fmt.Errorf("%s: no client wrote its secrets: %w", sc.Name, err)
+		}
+	}
 	for _, path := range [][2]string{{s.PKI, "$PKI"}, {s.Lab.Work, "$WORK"}, {s.Lab.Bin, "$BIN"}} { // no path of this machine
 		s.Log = bytes.ReplaceAll(s.Log, []byte(path[0]), []byte(path[1]))
 	}
 	return s.truth(sc), nil
 }
+
+// keyLog is the file that the steps know as $KEYS.
+func (s *Stage) keyLog() string { return filepath.Join(s.Lab.Work, "keys") }
 
 func (s *Stage) filter() string {
 	return fmt.Sprintf("tcp port %d or tcp port %d", s.Lab.Ports.Client, s.Lab.Ports.Peer)
@@ -118,7 +132,7 @@ func (s *Stage) do(ctx context.Context, step Step) error {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", step.Command)
 	cmd.Dir = s.Lab.Work
-	cmd.Env = append(os.Environ(), "PKI="+s.PKI, "PATH="+s.Lab.Bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	cmd.Env = append(os.Environ(), "PKI="+s.PKI, "KEYS="+s.keyLog(), "PATH="+s.Lab.Bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	for name, port := range s.variables() {
 		cmd.Env = append(cmd.Env, fmt.Sprintf("%s=%d", name[1:], port))
 	}
@@ -167,6 +181,9 @@ func (s *Stage) truth(sc *Scenario) Truth {
 			how = strings.ReplaceAll(how, name, fmt.Sprint(port))
 		}
 		t.How = append(t.How, how)
+	}
+	if sc.Keys {
+		t.Keys = t.Name + ".keys"
 	}
 	return t
 }

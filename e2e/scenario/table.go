@@ -1,6 +1,10 @@
 package scenario
 
-import "github.com/etcdtap/etcdtap/e2e/lab"
+import (
+	"slices"
+
+	"github.com/etcdtap/etcdtap/e2e/lab"
+)
 
 // Command lines that many scenarios begin with. A client that would wait for long is given less time than by default.
 const (
@@ -37,7 +41,7 @@ func hides(outcome string, codes ...string) *Wire {
 
 // All is every scenario, in the order in which testdata/pcaps/README.md lists them.
 func All() []Scenario {
-	return append(append(append(append(healthy(), plaintext()...), certificates()...), parameters()...), transport()...)
+	return slices.Concat(healthy(), plaintext(), certificates(), parameters(), transport(), keyLogs())
 }
 
 func healthy() []Scenario {

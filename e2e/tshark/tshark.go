@@ -80,8 +80,18 @@ func (r row) is(column string) bool { return r.first(column) == "1" || r.first(c
 // Read gives the connections of a capture in the order of their first packets. TLS is looked for on the given ports and
 // wherever tshark itself finds it.
 func Read(ctx context.Context, file string, ports []uint16, names *Names) ([]Connection, error) {
+	return read(ctx, file, ports, names)
+}
+
+// ReadDecrypted is Read with a key log.
+func ReadDecrypted(ctx context.Context, file, keys string, ports []uint16, names *Names) ([]Connection, error) {
+	return read(ctx, file, ports, names, "-o", "tls.keylog_file:"+keys)
+}
+
+func read(ctx context.Context, file string, ports []uint16, names *Names, more ...string) ([]Connection, error) {
 	args := []string{"-n", "-r", file, "-T", "fields", "-E", "occurrence=a", "-E", "aggregator=;", "-Y", "tcp",
 		"-o", "tcp.reassemble_out_of_order:TRUE"}
+	args = append(args, more...)
 	for _, port := range ports {
 		args = append(args, "-d", fmt.Sprintf("tcp.port==%d,tls", port))
 	}
@@ -201,6 +211,9 @@ func (s *stream) handshake(t *TLS, r row, fromClient bool) {
 		s.clientHello(t, r)
 	case !fromClient && slices.Contains(types, "2"):
 		s.serverHello(t, r)
+	}
+	if !fromClient && slices.Contains(types, "8") { // EncryptedExtensions, decrypted
+		t.ServerALPN = r.first("tls.handshake.extensions_alpn_str")
 	}
 	if !fromClient && slices.Contains(types, "13") {
 		t.Authorities = len(r["tls.handshake.dname_len"])

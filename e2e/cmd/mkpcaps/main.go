@@ -45,7 +45,7 @@ func prepare() error {
 	if lab.Isolated() {
 		return nil
 	}
-	if err := lab.Missing("tcpdump", "curl", "openssl"); err != nil {
+	if err := lab.Missing("tcpdump", "curl", "openssl", "editcap"); err != nil {
 		return err
 	}
 	root, err := lab.Root()
@@ -157,10 +157,24 @@ func (m *maker) group(ctx context.Context, g group) error {
 		if stage.Etcd != nil || len(stage.Log) > 0 {
 			truth.Etcd = version
 		}
-		if err := keep(base, truth, stage.Log); err != nil {
+		if err := keep(base, truth, &stage); err != nil {
 			return err
 		}
+		if s.Embed {
+			if err := embed(ctx, base); err != nil {
+				return err
+			}
+		}
 		fmt.Fprintln(os.Stderr, truth.Name)
+	}
+	return nil
+}
+
+// embed writes a pcapng file that has the capture and its key log.
+func embed(ctx context.Context, base string) error {
+	out, err := exec.CommandContext(ctx, "editcap", "-F", "pcapng", "--inject-secrets", "tls,"+base+".keys", base+".pcap", base+".pcapng").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("editcap, putting %s.keys into a pcapng file: %w\n%s", base, err, out)
 	}
 	return nil
 }
@@ -179,7 +193,7 @@ func (m *maker) version(g group) (string, error) {
 }
 
 // keep writes what stands beside the capture.
-func keep(base string, truth scenario.Truth, log []byte) error {
+func keep(base string, truth scenario.Truth, stage *scenario.Stage) error {
 	text, err := json.MarshalIndent(truth, "", " ")
 	if err != nil {
 		return err
@@ -187,8 +201,13 @@ func keep(base string, truth scenario.Truth, log []byte) error {
 	if err := os.WriteFile(base+".json", append(text, '\n'), 0o644); err != nil {
 		return err
 	}
+	if truth.Keys != "" {
+		if err := os.WriteFile(base+".keys", stage.Keys, 0o644); err != nil {
+			return err
+		}
+	}
 	if truth.Etcd == "" {
 		return nil
 	}
-	return os.WriteFile(base+".log", log, 0o644)
+	return os.WriteFile(base+".log", stage.Log, 0o644)
 }

@@ -21,7 +21,9 @@ const readmeHead = "# Real captures\n\n" +
 	"  connection has a finding of severity error;\n" +
 	"- `also`: further findings of severity error that are right;\n" +
 	"- `hidden`: TLS 1.3 hides what decides it, so silence is not wrong;\n" +
-	"- `connections`: what else the capture has to contain.\n\n" +
+	"- `connections`: what else the capture has to contain;\n" +
+	"- `keys`: the key log beside it, which decrypts the capture; `NAME.pcapng` is the same capture with the key log inside.\n" +
+	"  The keys are of connections that ended when the capture did.\n\n" +
 	"`v35-` is etcd %s, which speaks TLS 1.2 at most, so that certificates can be seen; `v37-` is etcd %s with TLS 1.3.\n" +
 	"The other programs were: %s.\n\n"
 
