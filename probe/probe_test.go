@@ -213,6 +213,84 @@ func TestNoTLS(t *testing.T) {
 	})
 }
 
+// bytewise writes each byte by itself.
+type bytewise struct{ net.Conn }
+
+func (c bytewise) Write(b []byte) (int, error) {
+	for i := range b {
+		if n, err := c.Conn.Write(b[i : i+1]); err != nil {
+			return i + n, err
+		}
+	}
+	return len(b), nil
+}
+
+// TestCuts: it does not matter how a server cuts what it sends.
+func TestCuts(t *testing.T) {
+	ca := newAuthority(t, "etcd-ca")
+	config := &tls.Config{Certificates: []tls.Certificate{*ca.issue(t, "etcd", nil)}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.pool()}
+	options := Options{Certificate: ca.issue(t, "client", nil), Roots: ca.pool(), Settle: time.Millisecond, Timeout: 30 * time.Second}
+	whole, err := Run(t.Context(), serveTLS(t, config), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pieces, err := Run(t.Context(), serve(t, func(ctx context.Context, c net.Conn) {
+		s := tls.Server(bytewise{c}, config)
+		if s.HandshakeContext(ctx) == nil {
+			io.Copy(io.Discard, s)
+		}
+	}), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(outcomeOf(whole), outcomeOf(pieces)); d != "" {
+		t.Errorf("(-whole +byte by byte):\n%s", d)
+	}
+}
+
+// TestClosesAtOnce: a server that closes before it has read anything. Whether FIN or RST comes first is the kernel's affair.
+func TestClosesAtOnce(t *testing.T) {
+	p, err := Run(t.Context(), serve(t, func(context.Context, net.Conn) {}), Options{Settle: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := p.Main.Result; r != analysis.AttemptClosed && r != analysis.AttemptReset || len(p.Findings) == 0 || len(p.Versions) > 0 {
+		t.Errorf("%+v, %v", p.Main, p.Findings)
+	}
+}
+
+// TestStopsInTheMiddle: a server that stops in the middle of the handshake, after its certificate.
+func TestStopsInTheMiddle(t *testing.T) {
+	ca := newAuthority(t, "etcd-ca")
+	config := &tls.Config{Certificates: []tls.Certificate{*ca.issue(t, "etcd", nil)}, MaxVersion: tls.VersionTLS12}
+	target := serve(t, func(ctx context.Context, c net.Conn) {
+		s := tls.Server(stops{c, ctx.Done()}, config)
+		s.HandshakeContext(ctx)
+	})
+	p, err := Run(t.Context(), target, Options{Timeout: 200 * time.Millisecond, Settle: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := outcomeOf(p); p.Main.Result != analysis.AttemptNoAnswer || !p.Main.Hello || len(got.Codes) == 0 || got.Codes[0] != "handshake-timeout" {
+		t.Errorf("%+v %v", p.Main, got)
+	}
+}
+
+// stops is a server's connection that hears nothing after the ClientHello.
+type stops struct {
+	net.Conn
+	done <-chan struct{}
+}
+
+func (c stops) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 && b[0] == 16 || n > 5 && b[5] == 16 { // ClientKeyExchange
+		<-c.done
+		return 0, io.EOF
+	}
+	return n, err
+}
+
 // TestLateClose is etcd's own way to refuse: the handshake completes, then SAN or CRL do not please, and it closes.
 func TestLateClose(t *testing.T) {
 	ca := newAuthority(t, "etcd-ca")
