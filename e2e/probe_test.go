@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -241,4 +242,58 @@ func bracketed(host string) string {
 		return "[" + host + "]"
 	}
 	return host
+}
+
+// TestProbeDocument runs the commands of docs/probe.md as they stand there: etcd answers what the page says.
+func TestProbeDocument(t *testing.T) {
+	if reason := os.Getenv(noLiveVariable); reason != "" {
+		t.Skipf("SKIPPED, docs/probe.md is not compared with a live etcd: %s", reason)
+	}
+	if !lab.Isolated() {
+		t.Skip("SKIPPED, docs/probe.md is not compared with a live etcd: it names etcd's usual ports, and the network is shared")
+	}
+	module, err := filepath.Abs(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(module, "..", "docs", "probe.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := lab.New(module, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificates := filepath.Join(l.Work, "pki")
+	if err := pki.Write(certificates, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for _, suffix := range []string{".crt", ".key"} { // the page names it without a directory
+		if err := os.Rename(filepath.Join(certificates, "bad", "other-client"+suffix), filepath.Join(certificates, "other-client"+suffix)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	etcd, err := l.Start(t.Context(), scenario.Secure.Member(lab.Etcd37, certificates))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer etcd.Stop()
+	blocks := regexp.MustCompile("(?s)```console\n\\$ etcdtap ([^\n|]+)\n(.*?)```").FindAllStringSubmatch(string(page), -1)
+	if len(blocks) != 2 {
+		t.Fatalf("%d transcripts without a pipe in docs/probe.md, want 2", len(blocks))
+	}
+	clock := regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC`)
+	for _, b := range blocks {
+		cmd := exec.Command(os.Getenv(etcdtapVariable), strings.Fields(b[1])...)
+		cmd.Dir = certificates
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%s: %v", b[1], err)
+		}
+		for part := range strings.SplitSeq(b[2], "...\n") {
+			if !strings.Contains(clock.ReplaceAllString(string(out), "NOW"), clock.ReplaceAllString(part, "NOW")) {
+				t.Errorf("etcdtap %s: docs/probe.md has\n%s\nand the output is\n%s", b[1], part, out)
+			}
+		}
+	}
 }
