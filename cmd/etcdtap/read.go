@@ -16,6 +16,7 @@ import (
 // readFlags are the flags of `etcdtap read`, as given.
 type readFlags struct {
 	etcd           portFlags
+	deploy         deployFlags
 	all            bool
 	hosts          []string
 	ports          []uint
@@ -50,6 +51,7 @@ Connections come out in the order in which they end.`,
 	}
 	fl := cmd.Flags()
 	f.etcd.register(fl)
+	f.deploy.register(fl)
 	fl.BoolVar(&f.all, "all", false, "show every TCP connection, not only etcd's ports and TLS")
 	fl.StringSliceVar(&f.hosts, "host", nil, "only connections from or to this `address`; repeatable")
 	fl.UintSliceVar(&f.ports, "port", nil, "only connections from or to this `port`; repeatable")
@@ -109,6 +111,9 @@ func (e *environment) read(ctx context.Context, names []string, f *readFlags) er
 		return err
 	}
 	if err := f.out.check(); err != nil {
+		return err
+	}
+	if err := e.expect(&f.deploy, &scope.expect); err != nil {
 		return err
 	}
 	files, err := openFiles(names, e.stdin)

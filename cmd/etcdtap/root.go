@@ -136,7 +136,7 @@ Exit status: 0 clean, 1 a failure of etcdtap's own, 2 wrong usage,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{err, "run '" + cmd.CommandPath() + " --help' for its flags and an example"}
 	})
-	root.AddCommand(newRead(e), newDemo(e), newExplain(e), newProbe(e), newVersion(e))
+	root.AddCommand(newRead(e), newDemo(e), newExplain(e), newCheck(e), newProbe(e), newVersion(e))
 	return root
 }
 

@@ -26,16 +26,22 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	generated := t.TempDir()
+	writePKI(t, generated)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PCAPS", pcaps)
+			e.Setenv("PKI", generated)
 			return nil
 		},
 		Condition: func(name string) (bool, error) {
 			switch name {
 			case "libpcap":
 				return capture.HasPcap, nil
+			case "manifest": // this is a control-plane node
+				_, err := os.Stat(defaultManifest)
+				return err == nil, nil
 			case "root":
 				return os.Geteuid() == 0, nil
 			}
