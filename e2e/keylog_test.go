@@ -70,21 +70,26 @@ func TestKeyLogAgainstTshark(t *testing.T) {
 			t.Parallel()
 			var truth scenario.Truth
 			readJSON(t, base+".json", &truth)
-			connections, err := tshark.ReadDecrypted(t.Context(), base+".pcap", keys, []uint16{truth.ClientPort, truth.PeerPort}, names)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var want []decrypted
-			for _, c := range connections {
-				want = append(want, decrypted{First: c.First, ALPN: c.TLS.ServerALPN, Authorities: c.TLS.Authorities,
-					Server: c.TLS.ServerCertificates, Client: c.TLS.ClientCertificates, Alerts: c.TLS.Alerts})
-			}
+			want := decryptedByTshark(t, base+".pcap", keys, []uint16{truth.ClientPort, truth.PeerPort}, names)
 			compareDecrypted(t, want, base+".pcap", "--keylog="+keys)
 			if _, err := os.Stat(base + ".pcapng"); err == nil {
 				compareDecrypted(t, want, base+".pcapng")
 			}
 		})
 	}
+}
+
+func decryptedByTshark(t *testing.T, file, keys string, ports []uint16, names *tshark.Names) (all []decrypted) {
+	t.Helper()
+	connections, err := tshark.ReadDecrypted(t.Context(), file, keys, ports, names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range connections {
+		all = append(all, decrypted{First: c.First, ALPN: c.TLS.ServerALPN, Authorities: c.TLS.Authorities,
+			Server: c.TLS.ServerCertificates, Client: c.TLS.ClientCertificates, Alerts: c.TLS.Alerts})
+	}
+	return all
 }
 
 func compareDecrypted(t *testing.T, want []decrypted, args ...string) {
