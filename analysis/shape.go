@@ -29,13 +29,13 @@ const (
 
 func (p Presented) String() string { return [...]string{"unknown", "none", "empty", "presented"}[p] }
 
-// AlertPlace is when a side's alert, its last record, came.
+// AlertPlace is when the last alert came.
 type AlertPlace uint8
 
 const (
 	AlertUnknown      AlertPlace = iota // cannot tell, or there is none
 	AlertForFinished                    // the client sent it where its Finished was due
-	AlertBeforeAnswer                   // the server's first record after the handshake: neither a ticket nor data came before it
+	AlertBeforeAnswer                   // after the handshake, and the server had sent neither a ticket nor data
 	AlertAfterAnswer                    // after a ticket or data of the server
 )
 
@@ -276,9 +276,12 @@ func (s *Shape) alerts(t *TLSFacts) {
 	if n := len(t.Alerts); n > 0 {
 		s.LastAlert, s.LastAlertFrom = Yes, t.Alerts[n-1].From
 	}
-	if s.LastAlert == Yes && s.LastAlertPlace == AlertUnknown && s.ServerFinished >= 0 {
+	switch {
+	case s.LastAlert != Yes || s.LastAlertPlace == AlertForFinished && s.LastAlertFrom != FromClient:
+		s.LastAlertPlace = AlertUnknown
+	case s.LastAlertPlace == AlertUnknown && s.ServerFinished >= 0:
 		s.LastAlertPlace = AlertBeforeAnswer
-		if s.Accepted {
+		if r := t.Encrypted[FromServer].Shape; s.ServerFinished+1 < len(r) && !s.isAlert(FromServer, &r[s.ServerFinished+1]) {
 			s.LastAlertPlace = AlertAfterAnswer
 		}
 	}

@@ -121,6 +121,45 @@ func TestShape(t *testing.T) {
 	}
 }
 
+// TestLastAlert: who sent it, and when.
+func TestLastAlert(t *testing.T) {
+	alerts := func(from ...Direction) (list []Alert) {
+		for _, d := range from {
+			list = append(list, Alert{From: d, Encrypted: true, Inferred: true})
+		}
+		return list
+	}
+	type last struct {
+		Is    Answer
+		From  Direction
+		Place AlertPlace
+	}
+	for _, test := range []struct {
+		name    string
+		lengths []int
+		alerts  []Alert
+		want    last
+	}{
+		{"refused", asking(-25, -53, 19), alerts(FromServer), last{Yes, FromServer, AlertBeforeAnswer}},
+		{"closed after data", asking(-25, -53, 200, -41, 60, 19), alerts(FromServer), last{Yes, FromServer, AlertAfterAnswer}},
+		{"a ticket in the server's flight", []int{32, 902, 281, 53, 139, -53, -52, 19}, alerts(FromServer), last{Yes, FromServer, AlertAfterAnswer}},
+		{"the client refuses", asking(-19), alerts(FromClient), last{Yes, FromClient, AlertForFinished}},
+		{"the client refuses and the server has the last word", asking(-19, 19), alerts(FromClient, FromServer), last{Yes, FromServer, AlertUnknown}},
+		{"OpenSSL refuses in clear", asking(), []Alert{{From: FromClient, Code: alertUnknownCA}}, last{Yes, FromClient, AlertForFinished}},
+		{"none", asking(-25, -53, 200), nil, last{No, 0, AlertUnknown}},
+		{"unreadable", []int{528, 528, -528}, nil, last{CannotTell, 0, AlertUnknown}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := encrypted{hello: tlswire.ClientHello{ALPN: []string{"h2"}}, lengths: test.lengths}.facts()
+			f.TLS.Alerts = test.alerts
+			s := f.Shape()
+			if diff := cmp.Diff(test.want, last{s.LastAlert, s.LastAlertFrom, s.LastAlertPlace}); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
 // TestShapeOfWhatIsMissing: indices mean nothing when records are lost.
 func TestShapeOfWhatIsMissing(t *testing.T) {
 	f := encrypted{lengths: []int{23, 110, 902, 281, 53, -25, -53, 19}}.facts()

@@ -250,8 +250,12 @@ func (c *consensus) agree(clear bool, last, request, shown, extensions, chain, s
 	c.signature.state(first, signature)
 }
 
-// leastPadding is the smallest multiple, in bytes, to which it makes sense to round.
-const leastPadding = 8
+// Multiples, in bytes, to which records are rounded: 8, or 16 and more. Smaller ones arise by chance between the lengths of a few
+// records, and hide nothing: an empty flight that is rounded to them stays far shorter than one with a certificate.
+const (
+	leastPadding = 8
+	anyPadding   = 16
+)
 
 // padded reports whether all the sender's records may be rounded up to a multiple (RFC 8446, Section 5.4). A Finished message or
 // an alert of its own length rules that out: both have lengths that are prime.
@@ -265,7 +269,7 @@ func padded(r []RecordShape) bool {
 			}
 		}
 	}
-	return divisor == 0 || divisor >= leastPadding
+	return divisor == 0 || divisor >= anyPadding || divisor == leastPadding
 }
 
 // derOf gives the sizes of DER that fit a Certificate message of the claimed length.
