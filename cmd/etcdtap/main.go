@@ -1,8 +1,11 @@
-// Command etcdtap says why a TLS connection to etcd failed: from capture files, and without decrypting anything.
+// Command etcdtap says why a TLS connection to etcd failed: from captures, from etcd's log, or from both, and from the server itself.
 //
-//	etcdtap demo                     see what it does, on a real capture
-//	etcdtap read incident.pcapng     read a capture
-//	etcdtap explain grpc-to-peer-port
+//	etcdtap demo                             see what it does, on a real capture
+//	etcdtap read incident.pcapng             read a capture
+//	journalctl -u etcd | etcdtap explain     explain a log
+//	etcdtap probe 10.0.0.1:2379              ask a server
+//	etcdtap check                            compare configuration and certificates
+//	etcdtap explain grpc-to-peer-port        what a finding means
 //
 // Findings go to standard output, diagnostics to standard error. Exit status: 0 clean, 1 a failure of our own, 2 wrong usage,
 // 3 (only with --exit-code) at least one finding of severity error.

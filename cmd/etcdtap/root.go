@@ -111,12 +111,16 @@ func newRoot(e *environment) *cobra.Command {
 		Use:   "etcdtap",
 		Short: "Say why TLS to etcd failed",
 		Long: `etcdtap says why a TLS connection to etcd failed: who rejected whom, why, how sure
-that is, and what to do. It reads captures and never decrypts anything.
+that is, and what to do. It reads captures and logs, asks servers, compares certificates and
+configuration; it is never a man in the middle.
 
 Exit status: 0 clean, 1 a failure of etcdtap's own, 2 wrong usage,
 3 (only with --exit-code) at least one finding of severity error.`,
 		Example: `  etcdtap demo                         see what it does, on a real capture
   etcdtap read incident.pcapng         read a capture file
+  journalctl -u etcd | etcdtap explain explain etcd's log
+  etcdtap probe 10.0.0.1:2379          make the handshake and say what came of it
+  etcdtap check                        compare configuration and certificates
   etcdtap explain grpc-to-peer-port    what a finding means`,
 		SuggestionsMinimumDistance: 2,
 		SilenceErrors:              true,
