@@ -126,6 +126,7 @@ var rules = [...]func(*view){
 	(*view).memberMissingFromSANs,
 	(*view).serverCertWithoutClientAuth,
 	(*view).crlUnreadable,
+	(*view).notAllowed,
 	(*view).certificateFiles, // names files in what the others have found
 }
 

@@ -146,7 +146,7 @@ func memberURLs(d *deploy.Deployment) []deploy.URL {
 // memberMissingFromSANs: the certificate presented lacks an address that the configuration gives the member.
 func (v *view) memberMissingFromSANs() {
 	d, leaf := v.expect.Deployment, v.leafOf(FromServer)
-	if d == nil || leaf == nil || v.endpoint != EndpointClient && v.endpoint != EndpointPeer {
+	if d == nil || leaf == nil || v.endpoint != EndpointClient && v.endpoint != EndpointPeer || len(leaf.X509.DNSNames)+len(leaf.X509.IPAddresses) > maxComparedSANs {
 		return
 	}
 	var missing []string
@@ -171,6 +171,10 @@ func (v *view) memberMissingFromSANs() {
 	}
 	v.sawCertificate(f, FromServer)
 }
+
+// maxComparedSANs bounds the names of a certificate from the wire that the members are looked up in: one of 64 KiB can have ten
+// thousand, and the cluster 64 members.
+const maxComparedSANs = 1024
 
 // missingHosts are the hosts that a port's certificate of this member ought to have and has not: those that it announces there, and,
 // where one certificate serves several members, those of all.
@@ -239,3 +243,18 @@ func (v *view) crlUnreadable() {
 
 // lateRefusals are the findings that a list which cannot be read looks like on the wire.
 var lateRefusals = [...]Code{CodePeerSANMismatch, CodeClientCertRefused, CodeClientCertRevoked, CodeClientCertNotAllowed}
+
+// notAllowed: the names that the configuration allows settle what would be a guess.
+func (v *view) notAllowed() {
+	t, sure, ok := v.transport()
+	leaf := v.leafOf(FromClient)
+	if !ok || !sure || leaf == nil || v.result != OutcomeRejectedByServer || len(t.AllowedCN) == 0 || slices.Contains(t.AllowedCN, leaf.X509.Subject.CommonName) {
+		return
+	}
+	for i := range v.found {
+		if f := &v.found[i]; f.Code == CodeClientCertNotAllowed {
+			f.Confidence = Likely
+			f.Meaning = "the configuration (" + brief(v.expect.Deployment.Source) + ") allows the common name " + briefly(t.AllowedCN) + ", and " + v.clientSubject() + " has " + brief(leaf.X509.Subject.CommonName)
+		}
+	}
+}

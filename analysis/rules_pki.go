@@ -32,14 +32,10 @@ func (v *view) placeOf(d Direction) place {
 	if v.expect.Deployment == nil {
 		return placeUnknown
 	}
-	known := false
-	for _, a := range v.expect.Deployment.Addrs() {
-		if a == addr.Unmap() {
-			return placeHome
-		}
-		known = known || !a.IsLoopback()
-	}
-	if known {
+	switch has, known := v.expect.Deployment.Has(addr.Unmap()); {
+	case has:
+		return placeHome
+	case known:
 		return placeElsewhere
 	}
 	return placeUnknown

@@ -111,6 +111,8 @@ func deployRows(t testing.TB) []deployRow {
 		{name: "PEM list", script: live("TLS 1.3 client of another CA"), files: map[string][]byte{"list.crl": crl}, config: tlsConfig, version: deploy.Version{Major: 3, Minor: 6}, code: CodeCRLUnreadable, confidence: Likely, fault: FaultServer, says: "PEM"},
 		{name: "PEM list, 3.5", script: live("TLS 1.3 client of another CA"), files: map[string][]byte{"list.crl": crl}, config: tlsConfig, version: deploy.Version{Major: 3, Minor: 5}, code: CodeCRLUnreadable, none: true},
 
+		{name: "by the configuration", script: refusing(p.client.Certificate[0], alertBadCertificate), to: testPeer, config: strings.Replace(tlsConfig, "peer.crt, ", "peer.crt, allowed-cn: [member], ", 1), code: CodeClientCertNotAllowed, confidence: Likely, fault: FaultClient, says: "allows the common name member"},
+
 		{name: "file in the meaning", script: live("TLS 1.2 client expired"), files: map[string][]byte{"healthcheck-client.crt": der(p.clientOld.Certificate)}, code: CodeClientCertExpired, confidence: Certain, fault: FaultClient, says: "is the file /etc/kubernetes/pki/etcd/healthcheck-client.crt"},
 		{name: "file by size", script: live("TLS 1.3 client of another CA"), files: map[string][]byte{"client.crt": der(p.clientOther.Certificate)}, code: CodeClientCertRefused, confidence: Likely, fault: FaultClient, says: "bytes of DER, fits /etc/kubernetes/pki/etcd/client.crt"},
 	}
@@ -156,6 +158,38 @@ func TestDeployRules(t *testing.T) {
 				t.Error("no evidence")
 			}
 		})
+	}
+}
+
+// BenchmarkDeployRules is what files and configuration cost a connection.
+func BenchmarkDeployRules(b *testing.B) {
+	p := testPKI()
+	f := feeding{}.facts(live("TLS 1.2 mTLS"))
+	for _, r := range []deployRow{{name: "without"}, {name: "with", config: tlsConfig, files: map[string][]byte{"ca.crt": p.ca.cert.Raw, "server.crt": p.server.Certificate[0]}}} {
+		b.Run(r.name, func(b *testing.B) {
+			d := Diagnoser{Expectations: r.expectations(b)}
+			for b.Loop() {
+				d.Diagnose(f)
+			}
+		})
+	}
+}
+
+// TestManyNames: a certificate with more names than are compared takes no time.
+func TestManyNames(t *testing.T) {
+	p := testPKI()
+	many := p.ca.issue("many", must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)), func(c *x509.Certificate) {
+		for i := range 4000 {
+			c.DNSNames = append(c.DNSNames, "n"+itoa(i))
+		}
+	}).Certificate[0]
+	script := transcript{client(handshake(clientHello(modern))), server(handshake(serverHello12(v12, 0xc02b)), handshake(certificateMessage(many)))}
+	r := deployRow{config: strings.Replace(tlsConfig, "advertise-client-urls: https://127.0.0.1", "advertise-client-urls: https://10.0.0.8", 1), files: map[string][]byte{"server.crt": many}}
+	d := Diagnoser{Expectations: r.expectations(t)}
+	c := d.Diagnose(feeding{}.facts(script))
+	checkFindings(t, c.Findings)
+	if slices.ContainsFunc(c.Findings, func(f Finding) bool { return f.Code == CodeMemberMissingFromSANs }) {
+		t.Error("names were compared beyond the bound")
 	}
 }
 

@@ -128,20 +128,17 @@ func newDeployment(source string, k Kind) *Deployment {
 	return &Deployment{Source: source, Kind: k, Name: "default", EnableGRPCGateway: true}
 }
 
-// Addrs are the addresses at which this member is known to others: from what it announces and listens on, in order, without
-// repetition. Loopback is among them only if it is written down.
-func (d *Deployment) Addrs() []netip.Addr {
-	var out []netip.Addr
-	seen := map[netip.Addr]bool{}
+// Has reports whether this member announces or listens on an address; known is whether the configuration names any address but
+// loopback at all.
+func (d *Deployment) Has(addr netip.Addr) (has, known bool) {
 	for _, list := range [...][]URL{d.AdvertiseClient, d.AdvertisePeer, d.ListenClient, d.ListenPeer, d.ListenMetrics, d.ListenClientHTTP} {
 		for _, u := range list {
-			if a, ok := u.Addr(); ok && !seen[a] {
-				seen[a] = true
-				out = append(out, a)
-			}
+			a, ok := u.Addr()
+			has = has || ok && a == addr
+			known = known || ok && !a.IsLoopback()
 		}
 	}
-	return out
+	return has, known
 }
 
 // Ports are the port numbers of some URLs, without repetition, in order.

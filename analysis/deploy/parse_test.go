@@ -239,8 +239,13 @@ func TestVersions(t *testing.T) {
 
 func TestAddressesAndPorts(t *testing.T) {
 	d := cp1("f", KindManifest)
-	if diff := cmp.Diff("[10.0.0.1 127.0.0.1]", strings.ReplaceAll(addrs(d.Addrs()), ",", "")); diff != "" {
-		t.Error(diff)
+	for addr, want := range map[string]bool{"10.0.0.1": true, "127.0.0.1": true, "10.0.0.2": false} {
+		if has, known := d.Has(netip.MustParseAddr(addr)); has != want || !known {
+			t.Errorf("%s: %v, %v", addr, has, known)
+		}
+	}
+	if has, known := (&Deployment{ListenClient: []URL{u("https://0.0.0.0:2379", "https", "0.0.0.0", 2379)}}).Has(netip.IPv4Unspecified()); has || known {
+		t.Errorf("any address: %v, %v", has, known)
 	}
 	if diff := cmp.Diff([]uint16{2379}, Ports(d.ListenClient, d.AdvertiseClient)); diff != "" {
 		t.Error(diff)
@@ -264,20 +269,12 @@ func TestAddressesAndPorts(t *testing.T) {
 	}
 }
 
-func addrs(list []netip.Addr) string {
-	var s []string
-	for _, a := range list {
-		s = append(s, a.String())
-	}
-	return "[" + strings.Join(s, " ") + "]"
-}
-
 // checkBounds holds a deployment to what the package promises.
 func checkBounds(t *testing.T, d *Deployment) {
 	if len(d.Unknown) > maxUnknown || len(d.InitialCluster) > maxMembers || len(d.ListenClient) > maxURLs || len(d.EnvironmentFiles) > maxIncludes {
 		t.Errorf("beyond a bound: %d, %d, %d, %d", len(d.Unknown), len(d.InitialCluster), len(d.ListenClient), len(d.EnvironmentFiles))
 	}
-	d.Addrs()
+	d.Has(netip.IPv6Loopback())
 }
 
 func FuzzManifest(f *testing.F) {
