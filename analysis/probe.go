@@ -127,6 +127,8 @@ func (p *Probe) Demands() (demanded, known bool) {
 		return false, a.Proof != proofSilence
 	case a.Result == AttemptRefused:
 		return true, true
+	case a.Result == AttemptClosed || a.Result == AttemptReset:
+		return true, p.Main.Presented && p.Main.Result == AttemptAccepted // with ours it went well
 	}
 	return false, false
 }

@@ -111,7 +111,7 @@ func (j *probeJudge) noHello(expect Expectations) {
 	a := &j.Main
 	switch {
 	case j.Listen != nil && j.Listen.Bytes > 0:
-		j.add(CodeServerSpeaksFirst, Certain, "the server spoke before we did; etcd never does", j.Listen)
+		j.add(CodeServerSpeaksFirst, Certain, "the server spoke before we did, which no server of TLS does", j.Listen)
 		return
 	case a.Result == AttemptNoAnswer && a.Bytes == 0:
 		j.add(CodeNoReply, Certain, "the server accepted the connection and did not answer our ClientHello in "+seconds(a.Took), a)

@@ -44,7 +44,7 @@ func (p *prober) try(ctx context.Context, s step) (a analysis.Attempt) {
 	}
 	defer c.Close()
 	defer context.AfterFunc(ctx, func() { c.Close() })()
-	h := &handshake{Attempt: &a, prober: p, step: s, wire: &wire{Conn: c}}
+	h := &handshake{Attempt: &a, prober: p, step: s, wire: &wire{Conn: c, holds: true}}
 	if s.main {
 		h.wire.watched = analysis.NewConn(client(c), p.addr, a.At)
 	}
@@ -60,7 +60,11 @@ func (p *prober) try(ctx context.Context, s step) (a analysis.Attempt) {
 
 // shake makes the handshake and what comes after it.
 func (h *handshake) shake(t *tls.Conn) {
-	if err := t.Handshake(); err != nil {
+	err := t.Handshake()
+	if flushed := h.wire.release(); err == nil {
+		err = flushed
+	}
+	if err != nil {
 		h.failed(err)
 		return
 	}

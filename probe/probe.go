@@ -68,6 +68,9 @@ func Run(ctx context.Context, t Target, o Options) (*analysis.Probe, error) {
 	}
 	if o.ServerName == "" {
 		o.ServerName = t.Host
+		if a, err := netip.ParseAddr(t.Host); err == nil {
+			o.ServerName = a.WithZone("").String() // no certificate knows our interfaces
+		}
 	}
 	if e := &o.Expectations; len(e.ClientPorts)+len(e.PeerPorts)+len(e.MetricsPorts) == 0 {
 		*e = analysis.DefaultExpectations()

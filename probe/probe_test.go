@@ -10,6 +10,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -289,6 +290,51 @@ func (c stops) Read(b []byte) (int, error) {
 		return 0, io.EOF
 	}
 	return n, err
+}
+
+// TestUnanswered: no connection comes about in the time given.
+func TestUnanswered(t *testing.T) {
+	p, err := Run(t.Context(), closedPort(t), Options{Timeout: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := outcomeOf(p); p.Main.Result != analysis.AttemptUnanswered || len(got.Codes) != 1 || got.Codes[0] != "unanswered" {
+		t.Errorf("%+v %v", p.Main, got)
+	}
+}
+
+// TestLastFlightIsOnePiece: a server that refuses our certificate may close while crypto/tls still writes the rest of the flight; then
+// its alert would be lost. So all that follows the server's Finished leaves in one write.
+func TestLastFlightIsOnePiece(t *testing.T) {
+	near, far := net.Pipe()
+	var reading sync.WaitGroup
+	reading.Go(func() { io.Copy(io.Discard, far) })
+	defer func() { near.Close(); reading.Wait() }()
+	writes := 0
+	w := &wire{Conn: counted{near, &writes}, holds: true}
+	for range 3 {
+		w.Write([]byte("record"))
+	}
+	if writes != 0 {
+		t.Errorf("%d writes before the flight is over", writes)
+	}
+	if err := w.release(); err != nil || writes != 1 {
+		t.Errorf("%d writes, %v", writes, err)
+	}
+	if w.Write([]byte("later")); writes != 2 {
+		t.Errorf("%d writes after the release", writes)
+	}
+}
+
+// counted counts writes.
+type counted struct {
+	net.Conn
+	writes *int
+}
+
+func (c counted) Write(b []byte) (int, error) {
+	*c.writes++
+	return c.Conn.Write(b)
 }
 
 // TestLateClose is etcd's own way to refuse: the handshake completes, then SAN or CRL do not please, and it closes.
