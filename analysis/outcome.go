@@ -239,7 +239,7 @@ func (v *view) plainAlert() bool {
 // the client's handshake was over, the server's was not. On the peer port HTTP/2 is refused in the same way for another reason.
 func (v *view) refusedAfter() bool {
 	s := &v.shape
-	if v.f.TLS.Version != tlswire.VersionTLS13 || s.ClientFinished < 0 || s.Requested != Yes || s.Client == PresentedUnknown || s.Accepted {
+	if v.f.TLS.Version != tlswire.VersionTLS13 || s.Requested != Yes || s.ClientFinished < 0 && !s.RefusedAfter || s.Accepted {
 		return false
 	}
 	if s.Client != PresentedEmpty && v.http2AtPeerPort() {
@@ -254,7 +254,7 @@ func (v *view) refusalTime() time.Duration {
 	if v.shape.RefusedAfter {
 		end = v.f.TLS.Encrypted[FromServer].Shape[v.shape.Answered].At
 	}
-	return end.Sub(v.f.TLS.Encrypted[FromClient].Shape[v.shape.ClientFinished].At)
+	return end.Sub(v.f.TLS.Encrypted[FromClient].Shape[max(v.shape.ClientFinished, 0)].At)
 }
 
 // silentlyClosedAfter reports whether the server sent nothing at all after the handshake and was the first to close: the alert

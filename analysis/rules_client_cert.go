@@ -174,6 +174,9 @@ func (v *view) clientCertHidden() {
 	if v.shape.Client == PresentedEmpty {
 		f = v.add(CodeClientCertMissing, Likely, "in TLS 1.3 this is encrypted and inferred from record lengths: the server asked for a client certificate, the client sent an empty one, and the server "+end+" at once")
 		f.saw(FromClient, client.Shape[0].Packet, client.Shape[0].At, "encrypted record of "+itoa(client.Shape[0].Length)+" bytes: an empty Certificate message")
+	} else if v.shape.Client == PresentedUnknown {
+		f = v.add(CodeClientCertRefused, Possible, "in TLS 1.3 this is encrypted and inferred from record lengths: the server asked for a client certificate and "+end+" at once after the client's answer, before any ticket or data: it refused a certificate or that there was none; the client's lengths do not tell which, etcd's log does")
+		f.saw(FromClient, client.Shape[0].Packet, client.Shape[0].At, "encrypted record of "+itoa(client.Shape[0].Length)+" bytes: the client's answer")
 	} else {
 		f = v.add(CodeClientCertRefused, Likely, "in TLS 1.3 this is encrypted and inferred from record lengths: the client presented a certificate, and the server "+end+" at once, before any ticket or data: it refused the certificate; etcd's log says why")
 		f.saw(FromClient, client.Shape[0].Packet, client.Shape[0].At, "encrypted record of "+itoa(client.Shape[0].Length)+" bytes: the client's certificate")

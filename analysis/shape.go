@@ -227,7 +227,11 @@ func (s *Shape) client(t *TLSFacts, r []RecordShape, fin int) {
 
 // after reads what the server sent after the handshake.
 func (s *Shape) after(t *TLSFacts, server, client []RecordShape) {
-	if s.ServerFinished < 0 || s.ClientFinished < 0 {
+	if s.ServerFinished < 0 || s.ClientAlertInLieu || t.ClientHello == nil || t.ClientHello.EarlyData {
+		return
+	}
+	if s.ClientFinished < 0 {
+		s.afterUnread(t, server, client)
 		return
 	}
 	fin := &client[s.ClientFinished]
@@ -243,6 +247,16 @@ func (s *Shape) after(t *TLSFacts, server, client []RecordShape) {
 		break
 	}
 	s.Ticket = s.ticket(t, server, client)
+}
+
+// afterUnread recognises a refusal where the client's flight cannot be read: a server that had asked, and would have given a ticket,
+// answered whatever the client sent with an alert.
+func (s *Shape) afterUnread(t *TLSFacts, server, client []RecordShape) {
+	if i := s.ServerFinished + 1; s.Requested == Yes && len(client) > 0 && i < len(server) && slices.Contains(t.ClientHello.PSKModes, pskWithDHE) {
+		if r := &server[i]; s.isAlert(FromServer, r) && !earlier(r, &client[0]) {
+			s.Answered, s.RefusedAfter = i, true
+		}
+	}
 }
 
 // ticket tells a NewSessionTicket by its place and length: it comes before the client has asked for anything, and servers of HTTP

@@ -56,6 +56,8 @@ func TestShape(t *testing.T) {
 	const rsa = "RSA-2048"
 	nothing := told{ServerFinished: -1, ClientFinished: -1}
 	h2 := tlswire.ClientHello{ALPN: []string{"h2"}} // with it EncryptedExtensions are 32 bytes
+	tickets := h2
+	tickets.PSKModes = []uint8{pskWithDHE}
 	early := h2
 	early.EarlyData = true
 	for _, test := range []struct {
@@ -98,6 +100,8 @@ func TestShape(t *testing.T) {
 			told{4, -1, Yes, PresentedUnknown, 872, 0, rsa, "", false, false, false}},
 		{"rounded to 16", encrypted{hello: h2, lengths: asking(-912, -288, -64, 40)},
 			told{4, -1, Yes, PresentedUnknown, 872, 0, rsa, "", false, false, false}},
+		{"rounded to 512 and refused by a server that gives tickets", encrypted{hello: tickets, lengths: asking(-528, -528, 19)},
+			told{4, -1, Yes, PresentedUnknown, 872, 0, rsa, "", false, false, true}},
 		{"a server that rounds", encrypted{hello: h2, lengths: []int{528, 528, 1040, 528, 528, -528}}, nothing},
 		{"Certificate over two records, the first full", encrypted{hello: h2, lengths: []int{32, 529, 390, 281, 53, -21}}, nothing},
 		{"0-RTT: what the client sent first may be data", encrypted{hello: early, lengths: asking(-25, -53, 19)},
