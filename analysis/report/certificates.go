@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/etcdtap/etcdtap/analysis"
+	"github.com/etcdtap/etcdtap/analysis/pki"
 )
 
 // Bounds on the certificates that are collected. A cluster has a few dozen; more come only from someone who makes them up.
@@ -18,6 +19,7 @@ const (
 
 // Certificates collects each distinct certificate that was presented. The zero value is ready. It is not safe for concurrent use.
 type Certificates struct {
+	Files  *pki.Store         // the PKI in which certificates are looked up; nil for none
 	found  []foundCertificate // in the order in which they were found
 	index  map[[sha256.Size]byte]int
 	last   [2]lastChain // by the Direction: the same certificate comes again and again
@@ -43,6 +45,7 @@ type foundCertificate struct {
 	count       int64            // presentations
 	firstPacket int64            // of the first message that held it
 	firstAt     time.Time
+	files       []string // that hold it; set before it is shown as text
 }
 
 // Add collects the certificates of a connection. It keeps nothing else of it.
@@ -107,9 +110,10 @@ func appendOnce[T comparable](list []T, v T, more *bool) []T {
 }
 
 // appendJSON appends a line of type "certificate", without the end of the line.
-func (f *foundCertificate) appendJSON(b []byte) []byte {
+func (f *foundCertificate) appendJSON(b []byte, files *pki.Store) []byte {
 	b = append(b, `{"type":"certificate","schema":1,`...)
 	b = appendCertificateFields(b, f.cert)
+	b = appendFiles(b, files, f.cert)
 	b = append(b, `,"presented_by":[`...)
 	for d, by := range f.by {
 		if !by {
@@ -139,4 +143,21 @@ func (f *foundCertificate) appendJSON(b []byte) []byte {
 	b = appendInt(append(b, `,"count":`...), f.count)
 	b = appendPacket(append(b, `,"first_packet":`...), f.firstPacket)
 	return append(appendTime(append(b, `,"first_at":`...), f.firstAt), '}')
+}
+
+// appendFiles appends the files that hold a certificate, where there is a PKI to look in.
+func appendFiles(b []byte, files *pki.Store, c *analysis.Certificate) []byte {
+	if files == nil {
+		return b
+	}
+	return appendStrings(append(b, `,"files":`...), fileNames(files, c))
+}
+
+// fileNames are the files that hold a certificate.
+func fileNames(files *pki.Store, c *analysis.Certificate) []string {
+	var names []string
+	for _, f := range files.Find(c.SHA256) {
+		names = append(names, f.File)
+	}
+	return names
 }

@@ -4,6 +4,7 @@ import (
 	"io"
 
 	"github.com/etcdtap/etcdtap/analysis"
+	"github.com/etcdtap/etcdtap/analysis/pki"
 )
 
 // JSON writes one object per line; docs/json.md describes each field. It is meant for programs: names are fixed, and nothing is
@@ -18,6 +19,9 @@ type JSON struct {
 
 // NewJSON makes a Report that writes to w.
 func NewJSON(w io.Writer) *JSON { return &JSON{lines: newLines(w)} }
+
+// NameFiles makes certificates say which files of a PKI hold them. It is to be called before the first connection.
+func (j *JSON) NameFiles(files *pki.Store) { j.certs.files = files }
 
 // Connection writes a line of type "connection".
 func (j *JSON) Connection(c *analysis.Connection) error {
@@ -49,7 +53,7 @@ func (j *JSON) Certificates(c *Certificates) error {
 		if j.err != nil {
 			return j.err
 		}
-		j.buf = append(c.found[i].appendJSON(j.buf), '\n')
+		j.buf = append(c.found[i].appendJSON(j.buf, c.Files), '\n')
 		if err := j.written(); err != nil {
 			return err
 		}

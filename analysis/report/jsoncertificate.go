@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 
 	"github.com/etcdtap/etcdtap/analysis"
+	"github.com/etcdtap/etcdtap/analysis/pki"
 )
 
 // Bounds on the rendered certificates that are remembered. The same few certificates come in almost every handshake; at a bound
@@ -16,6 +17,7 @@ const (
 
 // certTexts remembers the JSON of certificates. The zero value is ready.
 type certTexts struct {
+	files *pki.Store // the PKI that certificates are looked up in; nil for none
 	texts map[*analysis.Certificate][]byte
 	bytes int
 }
@@ -39,7 +41,7 @@ func (k *certTexts) append(b []byte, c *analysis.Certificate) []byte {
 		return append(b, text...)
 	}
 	from := len(b)
-	b = append(appendCertificateFields(append(b, '{'), c), '}')
+	b = append(appendFiles(appendCertificateFields(append(b, '{'), c), k.files, c), '}')
 	if len(b)-from > maxCertText {
 		return b
 	}

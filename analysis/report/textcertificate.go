@@ -16,6 +16,7 @@ func (t *Text) Certificates(c *Certificates) error {
 	t.put(plural(int64(len(c.found)), "certificate"), bold)
 	t.buf = append(t.buf, '\n')
 	for i := range c.found {
+		c.found[i].files = fileNames(c.Files, c.found[i].cert)
 		t.certificate(&c.found[i])
 		if err := t.written(); err != nil {
 			return err
@@ -58,6 +59,9 @@ func (t *Text) certificate(f *foundCertificate) {
 		t.certificateLine("serial", serial(x))
 	}
 	t.certificateLine("SHA-256", hex.EncodeToString(f.cert.SHA256[:]))
+	for _, name := range f.files {
+		t.certificateLine("file", analysis.Quote(name))
+	}
 	if f.count > 0 { // a probe has one server, and says so
 		t.certificateLine("presented", presented(f))
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/etcdtap/etcdtap/analysis"
+	"github.com/etcdtap/etcdtap/analysis/pki"
 	"github.com/etcdtap/etcdtap/analysis/report"
 	"github.com/etcdtap/etcdtap/capture"
 )
@@ -59,17 +60,19 @@ type output struct {
 	held     []analysis.Connection // for --sort
 }
 
-func (e *environment) newOutput(f *outputFlags, files []*capture.File) (*output, error) {
+func (e *environment) newOutput(f *outputFlags, files []*capture.File, known *pki.Store) (*output, error) {
 	o := &output{flags: f}
 	if f.output == "json" {
-		o.report = report.NewJSON(e.stdout)
+		j := report.NewJSON(e.stdout)
+		j.NameFiles(known)
+		o.report = j
 	} else {
 		options := f.text(e)
 		options.Source = fileNames(files)
 		o.report = report.NewText(e.stdout, options)
 	}
 	if f.certs {
-		o.certs = new(report.Certificates)
+		o.certs = &report.Certificates{Files: known}
 	}
 	if f.exportCerts != "" {
 		x, err := newCertExporter(f.exportCerts)

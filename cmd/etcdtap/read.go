@@ -131,7 +131,7 @@ func (e *environment) read(ctx context.Context, names []string, f *readFlags) er
 
 // report reads the files, and the logs to be joined with them, and writes what was found.
 func (e *environment) report(ctx context.Context, files []*capture.File, s scope, o capture.TrackerOptions, logs []string, flags *outputFlags) error {
-	out, err := e.newOutput(flags, files)
+	out, err := e.newOutput(flags, files, s.expect.PKI)
 	if err != nil {
 		return err
 	}
