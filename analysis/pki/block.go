@@ -107,7 +107,9 @@ func derBlock(data []byte, each func(blockKind, []byte)) {
 		return
 	}
 	tbs.SkipOptionalASN1(asn1.INTEGER)
-	if tbs.SkipASN1(asn1.SEQUENCE) && tbs.SkipASN1(asn1.SEQUENCE) && (tbs.PeekASN1Tag(asn1.UTCTime) || tbs.PeekASN1Tag(asn1.GeneralizedTime)) {
+	named := tbs.SkipASN1(asn1.SEQUENCE) // signature algorithm
+	named = tbs.SkipASN1(asn1.SEQUENCE) && named
+	if named && (tbs.PeekASN1Tag(asn1.UTCTime) || tbs.PeekASN1Tag(asn1.GeneralizedTime)) {
 		each(blockDERCRL, nil)
 		return
 	}
