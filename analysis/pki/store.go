@@ -121,6 +121,9 @@ func (s *Store) certificate(f File, der []byte) {
 	}
 	c := &Certificate{File: f.Name, ModTime: f.ModTime, Index: len(s.files[f.Name]), SHA256: sha256.Sum256(der), X509: x}
 	c.Role = roleOf(f.Name, c.Index, x)
+	if c.Role == RoleIntermediate && s.files[f.Name][0].Role.CA() { // a bundle
+		c.Role = s.files[f.Name][0].Role
+	}
 	s.certs = append(s.certs, c)
 	s.files[f.Name] = append(s.files[f.Name], c)
 	subject := string(x.RawSubject)

@@ -84,6 +84,30 @@ func TestRoles(t *testing.T) {
 	}
 }
 
+// TestBundles: what stands behind a leaf is an intermediate, what stands behind a CA is another CA.
+func TestBundles(t *testing.T) {
+	one, two := pkitest.NewCA(t, "one"), pkitest.NewCA(t, "two")
+	leaf := one.Issue(t, pkitest.Leaf{CN: "x", Usage: pkitest.Both()})
+	for _, tt := range []struct {
+		file  string
+		certs []*x509.Certificate
+		want  []Role
+	}{
+		{"trust.crt", []*x509.Certificate{one.Cert, two.Cert}, []Role{RoleCA, RoleCA}},
+		{"x.crt", []*x509.Certificate{leaf, two.Cert}, []Role{RoleOther, RoleIntermediate}},
+	} {
+		var s Store
+		s.Add(File{Name: tt.file, Data: pkitest.PEM(tt.certs...)})
+		var got []Role
+		for _, c := range s.Certificates() {
+			got = append(got, c.Role)
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %v, want %v", tt.file, got, tt.want)
+		}
+	}
+}
+
 func TestQueries(t *testing.T) {
 	s, ca, server, peer := kubeadm(t)
 	find := func(x *x509.Certificate) string {
