@@ -6,12 +6,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/etcdtap/etcdtap/e2e/lab"
 )
@@ -78,7 +81,11 @@ func TestInferenceAgainstTruth(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows := judge(t, all, truth, inferred(t, file))
+	shapes, outcomes := inferred(t, file)
+	if _, decrypted := inferred(t, file, "--keylog="+keys); !maps.Equal(outcomes, decrypted) {
+		t.Errorf("the key log contradicts what was inferred without it (-decrypted +inferred):\n%s", cmp.Diff(decrypted, outcomes))
+	}
+	rows := judge(t, all, truth, shapes)
 	t.Logf("right / cannot tell / wrong:\n%s", Table(rows))
 }
 
@@ -178,32 +185,34 @@ func (l *locked) Write(p []byte) (int, error) {
 	return l.w.Write(p)
 }
 
-// inferred is what etcdtap says of each connection, by client and server port.
-func inferred(t *testing.T, file string) map[[2]int]*Shape {
+// inferred is what etcdtap says of each connection, by client and server port, and each one's outcome.
+func inferred(t *testing.T, file string, more ...string) (all map[[2]int]*Shape, outcomes map[[2]int]string) {
 	t.Helper()
-	cmd := exec.Command(os.Getenv(binaryVariable), "read", "-o", "json", "--all", file)
+	cmd := exec.Command(os.Getenv(binaryVariable), append([]string{"read", "-o", "json", "--all"}, append(more, file)...)...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("%v: %v\n%s", cmd.Args, err, stderr.Bytes())
 	}
-	all := map[[2]int]*Shape{}
+	all, outcomes = map[[2]int]*Shape{}, map[[2]int]string{}
 	for d := json.NewDecoder(bytes.NewReader(out)); d.More(); {
 		var c struct {
-			Type   string
-			Client struct{ Port int }
-			Server struct{ Port int }
-			TLS    *struct{ Shape *Shape }
+			Type    string
+			Outcome string
+			Client  struct{ Port int }
+			Server  struct{ Port int }
+			TLS     *struct{ Shape *Shape }
 		}
 		if err := d.Decode(&c); err != nil {
 			t.Fatal(err)
 		}
 		if c.Type == "connection" && c.TLS != nil && c.TLS.Shape != nil {
 			all[[2]int{c.Client.Port, c.Server.Port}] = c.TLS.Shape
+			outcomes[[2]int{c.Client.Port, c.Server.Port}] = c.Outcome
 		}
 	}
-	return all
+	return all, outcomes
 }
 
 // judge compares connection by connection; a wrong inference is an error.
