@@ -1,6 +1,9 @@
 package analysis
 
 import (
+	"path"
+	"strings"
+
 	"github.com/etcdtap/etcdtap/analysis/deploy"
 )
 
@@ -57,7 +60,7 @@ func (k *checker) missingFiles() {
 	flags := append(k.flags(), flag{name: "--client-crl-file", file: k.deployment.Client.CRLFile}, flag{name: "--peer-crl-file", file: k.deployment.Peer.CRLFile})
 	for _, f := range flags {
 		why, found := gone[f.file]
-		if !found || f.file == "" || k.store.ByFile(f.file) != nil {
+		if !found || f.file == "" || k.store.ByFile(f.file) != nil || strings.Contains(why, "permission denied") { // to us, perhaps not to etcd
 			continue
 		}
 		code := CodeServerCertUnreadable
@@ -67,6 +70,16 @@ func (k *checker) missingFiles() {
 			}
 			code = CodeCRLUnreadable
 		}
-		k.add(code, Certain, f.file, f.name+" is "+brief(f.file)+", which "+brief(why))
+		problem := k.add(code, Certain, f.file, f.name+" is "+brief(f.file)+", which "+brief(why))
+		problem.Fix = []string{"Put the file in place, or correct " + f.name + ": etcd reads it at its start, or anew for each handshake",
+			"See what is there, and whether etcd's user may read it: `ls -l " + shellQuote(path.Dir(f.file)) + "`"}
 	}
+}
+
+// shellQuote makes a word of a file's name that can be pasted.
+func shellQuote(s string) string {
+	if strings.IndexFunc(s, needsQuotes) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(brief(s), "'", `'\''`) + "'"
 }

@@ -184,8 +184,8 @@ func (e *environment) pki(f *deployFlags, d *deploy.Deployment) (*pki.Store, err
 	return orNil(s), nil
 }
 
-// readConfigured reads the files that the configuration names. One that is missing counts as such only where its directory exists:
-// else the configuration is another machine's.
+// readConfigured reads the files that the configuration names. One that is missing counts as such where a process names it, or its
+// directory exists: else the configuration is another machine's.
 func readConfigured(s *pki.Store, d *deploy.Deployment, root string) {
 	for _, name := range []string{d.Client.CertFile, d.Client.ClientCertFile, d.Client.TrustedCAFile, d.Client.CRLFile,
 		d.Peer.CertFile, d.Peer.ClientCertFile, d.Peer.TrustedCAFile, d.Peer.CRLFile} {
@@ -193,7 +193,7 @@ func readConfigured(s *pki.Store, d *deploy.Deployment, root string) {
 			continue
 		}
 		path := filepath.Join(root, name)
-		if _, err := os.Stat(filepath.Dir(path)); err != nil {
+		if _, err := os.Stat(filepath.Dir(path)); err != nil && root == "" {
 			continue
 		}
 		if err := addCertificates(s, path, name); err != nil {
