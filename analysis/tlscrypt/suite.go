@@ -55,7 +55,6 @@ func suiteOf(s tlswire.CipherSuite) suite {
 		return suite{mode: modeCBC, keyLength: 32, hash: sha256.New, mac: sha256.New, macLength: sha256.Size}
 	case "AES_256_CBC_SHA384":
 		return suite{mode: modeCBC, keyLength: 32, hash: sha512.New384, mac: sha512.New384, macLength: sha512.Size384}
-	case "AES_128_CBC_SHA384": // none is registered
 	}
 	return suite{}
 }
