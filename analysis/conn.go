@@ -322,6 +322,7 @@ func (c *Conn) Facts() *Facts {
 			c.inferAlerts()
 			c.dropGuesses()
 			f.setVisibility()
+			c.tls.shape, c.tls.shaped = f.Shape(), true
 		}
 	}
 	return &c.facts

@@ -136,7 +136,9 @@ type TLSFacts struct {
 	AlertsDropped int64       // alerts beyond maxAlerts
 	Violations    []Violation // at most maxViolations
 
-	joinedLate       bool    // records were found in mid-stream only
+	joinedLate       bool // records were found in mid-stream only
+	shaped           bool // shape holds what the record lengths give away, read once for all who ask
+	shape            Shape
 	extensionsOpened bool    // EncryptedExtensions was decrypted
 	flightOpened     [2]bool // by Direction: each message of the TLS 1.3 handshake was decrypted
 }

@@ -98,6 +98,9 @@ func unknownShape() Shape {
 // handshake are missing, or when the hellos allow what the lengths would not show.
 func (f *Facts) Shape() Shape {
 	s, t := unknownShape(), f.TLS
+	if t != nil && t.shaped {
+		return t.shape
+	}
 	if t == nil || t.Version != tlswire.VersionTLS13 || t.ServerHello == nil || t.joinedLate || f.Stream[FromClient].EarlyGap || f.Stream[FromServer].EarlyGap {
 		return s
 	}
