@@ -225,10 +225,11 @@ func (v *view) established() bool {
 // maxFlight is how many encrypted records a TLS 1.3 handshake takes at the most on one side: EncryptedExtensions to Finished.
 const maxFlight = 5
 
-// plainAlert reports whether anybody sent a fatal alert in clear; in TLS 1.3 that happens only before the keys are there.
+// plainAlert reports whether anybody sent a fatal alert that ended the handshake: one in clear, which in TLS 1.3 happens only before the
+// keys are there, or a decrypted one before any data.
 func (v *view) plainAlert() bool {
 	for i := range v.f.TLS.Alerts {
-		if a := &v.f.TLS.Alerts[i]; !a.Encrypted && a.fatal() {
+		if a := &v.f.TLS.Alerts[i]; !a.Encrypted && a.fatal() && (!a.Decrypted || a.BeforeData) {
 			return true
 		}
 	}
@@ -244,6 +245,11 @@ func (v *view) refusedAfter() bool {
 	}
 	if s.Client != PresentedEmpty && v.http2AtPeerPort() {
 		return false
+	}
+	for i := range v.f.TLS.Alerts { // what looks like a refusal was opened, and is none
+		if a := &v.f.TLS.Alerts[i]; a.From == FromServer && a.Decrypted && !a.fatal() {
+			return false
+		}
 	}
 	return (s.RefusedAfter || v.silentlyClosedAfter()) && v.refusalTime() <= atOnce
 }
@@ -270,7 +276,7 @@ func (v *view) deciding() *Alert {
 	// Behind a gap an encrypted alert may as well be the close_notify of a handshake whose end was lost.
 	whole := v.f.TLS.ServerHello != nil && !v.f.Stream[FromClient].EarlyGap && !v.f.Stream[FromServer].EarlyGap
 	for i := range v.f.TLS.Alerts {
-		if a := &v.f.TLS.Alerts[i]; !a.Encrypted && a.fatal() || a.Encrypted && !a.Inferred && a.BeforeData && whole {
+		if a := &v.f.TLS.Alerts[i]; !a.Encrypted && a.fatal() && (!a.Decrypted || a.BeforeData) || a.Encrypted && !a.Inferred && a.BeforeData && whole {
 			return a
 		}
 	}

@@ -11,10 +11,10 @@ import (
 var afterCertificate = []tlswire.AlertCode{alertHandshakeFailure, alertBadCertificate, alertUnsupportedCert, alertCertRevoked,
 	alertCertExpired, alertCertUnknown, alertUnknownCA, alertDecodeError, alertDecryptError, alertCertificateRequired}
 
-// clientCertMissing: TLS 1.2, an empty Certificate message and an alert.
+// clientCertMissing: an empty Certificate message and an alert, in clear (TLS 1.2) or decrypted.
 func (v *view) clientCertMissing() {
 	a := v.rejection()
-	if a == nil || v.f.TLS.Certificates[FromClient].Visibility != Seen || len(v.f.TLS.Certificates[FromClient].Chain) > 0 {
+	if a == nil || !v.f.TLS.Certificates[FromClient].Visibility.Shown() || len(v.f.TLS.Certificates[FromClient].Chain) > 0 {
 		return
 	}
 	c, r := &v.f.TLS.Certificates[FromClient], &v.f.TLS.CertificateRequest
@@ -68,7 +68,7 @@ func (v *view) clientCertProblems() []problem {
 	if s := validity(leaf, at); s != "" {
 		out = append(out, problem{CodeClientCertExpired, Certain, s})
 	}
-	if r := &t.CertificateRequest; r.Visibility == Seen && len(r.RawAuthorities) > 0 && r.More == 0 && !namedIssuer(chain, r.RawAuthorities) {
+	if r := &t.CertificateRequest; r.Visibility.Shown() && len(r.RawAuthorities) > 0 && r.More == 0 && !namedIssuer(chain, r.RawAuthorities) {
 		out = append(out, problem{CodeClientCertUntrusted, Certain, "its issuer " + brief(chain[0].Issuer) + " is not among the CAs that the server accepts (" + authorities(r) + ")"})
 	}
 	if s := t.Certificates[FromServer].Chain; len(s) > 0 && s[0].X509 != nil && otherIssuerKey(leaf, s[0].X509) {

@@ -19,7 +19,7 @@ func (v *view) http2AtPeerPort() bool {
 		return false
 	}
 	agreed, _ := t.H2(v.shape)
-	if !agreed && !v.onlyHTTP2() {
+	if inner := v.f.Stream[FromClient].Inner; !agreed && !v.onlyHTTP2() || inner != ProtocolNone && inner != ProtocolHTTP2 {
 		return false
 	}
 	return v.clientSentData() && v.peerAnswered() <= maxPeerAnswer && (v.f.Stream[FromServer].Close != CloseNone || t.Encrypted[FromServer].Last.Type == tlswire.ContentTypeAlert)
@@ -76,8 +76,11 @@ func (v *view) grpcToPeerPort() {
 	}
 	f.Meaning += ". The certificates are right: gRPC belongs on the client port. Up to etcd 3.5 the peer port expects a second TLS inside the first, from 3.6 on it speaks HTTP/1 only"
 	f.saw(FromServer, t.ServerHelloAt.Packet, t.ServerHelloAt.At, "handshake completed, "+t.Version.String())
-	client := &t.Encrypted[FromClient]
-	f.saw(FromClient, client.Last.Packet, client.Last.At, "the client's encrypted HTTP/2 preface, then nothing that was answered")
+	client, preface := &t.Encrypted[FromClient], "the client's encrypted HTTP/2 preface, then nothing that was answered"
+	if v.f.Stream[FromClient].Inner == ProtocolHTTP2 {
+		preface = "the client's HTTP/2 preface, decrypted with the key log"
+	}
+	f.saw(FromClient, client.Last.Packet, client.Last.At, preface)
 	v.sawClose(f, FromServer)
 }
 

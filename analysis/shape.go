@@ -340,7 +340,7 @@ func (s *Shape) laterThanClose(r RecordShape, client []RecordShape) bool {
 
 // H2 reports whether HTTP/2 was agreed on, and whether that was seen rather than inferred from EncryptedExtensions' length.
 func (t *TLSFacts) H2(s Shape) (agreed, seen bool) {
-	if t.ALPN != "" || t.Version != tlswire.VersionTLS13 {
+	if t.ALPN != "" || t.Version != tlswire.VersionTLS13 || t.extensionsOpened {
 		return t.ALPN == "h2", true
 	}
 	if t.ClientHello == nil {
