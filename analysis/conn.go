@@ -130,8 +130,13 @@ func (c *Conn) Data(d Direction, at time.Time, p []byte) {
 	}
 	f.Bytes += int64(len(p))
 	f.LastAt, c.at = at, at
+	c.feed(d, p)
+}
+
+// feed gives p to the stream's phases, one after the other.
+func (c *Conn) feed(d Direction, p []byte) {
 	for len(p) > 0 {
-		switch s.phase {
+		switch c.stream[d].phase {
 		case sniffing:
 			p = c.sniff(d, p)
 		case inRecords:

@@ -37,20 +37,7 @@ func (c *Conn) replaySniffed(d Direction, proto Protocol) {
 	head := store[:copy(store[:], s.buf)]
 	s.buf = s.buf[:0]
 	c.begin(d, proto, head)
-	for len(head) > 0 {
-		switch s.phase {
-		case inRecords:
-			head = c.records(d, head)
-		case inSSLv2:
-			head = c.sslv2(d, head)
-		case seeking:
-			head = c.seek(d, head)
-		case resyncing:
-			head = c.resync(d, head)
-		default:
-			return
-		}
-	}
+	c.feed(d, head)
 }
 
 // gapInSniff decides on the bytes there are when the next ones are lost. Two bytes of a record header are enough to look for the
