@@ -263,7 +263,6 @@ func (v *view) findings() []Finding {
 					f.Fix = v.paste(f.Fix)
 					if v.endpoint == EndpointOther {
 						f.Title = otherServer.Replace(f.Title)
-						f.Meaning = otherServer.Replace(f.Meaning)
 					}
 					out = append(out, *f)
 				}
@@ -273,7 +272,8 @@ func (v *view) findings() []Finding {
 	return out
 }
 
-// otherServer words a finding for a server that is not on one of etcd's ports.
+// otherServer words a title for a server that is not on one of etcd's ports. Meanings hold names from the wire, kubeadm's CA is called
+// etcd-ca, so they stay as they are.
 var otherServer = strings.NewReplacer("etcd's", "the server's", "etcd", "the server")
 
 // paste puts the server's address where the catalogue's commands say HOST, so that they can be pasted. A peer port's client port

@@ -142,7 +142,7 @@ func (v *view) refusedUnseen(a *Alert) {
 	code, confidence, why := CodeClientCertRefused, Certain, "the certificate itself shows no reason"
 	switch a.Code {
 	case alertUnknownCA:
-		code, confidence, why = CodeClientCertUntrusted, Certain, "no chain leads from it to a CA in the server's --trusted-ca-file"
+		code, confidence, why = CodeClientCertUntrusted, Certain, "no chain leads from it to a CA that the server trusts (etcd: --trusted-ca-file)"
 		if r := &v.f.TLS.CertificateRequest; namedIssuer(c.Chain, r.RawAuthorities) {
 			why = "its issuer " + brief(c.Chain[0].Issuer) + " is named among the CAs that the server accepts, but its signature is not by that CA's key: a CA of the same name was made anew, or an intermediate is missing"
 		}

@@ -144,7 +144,11 @@ func (s *Shape) Text() string {
 	case PresentedChain:
 		text += ", one presented"
 		if n := s.DER[FromClient][0]; n != 0 {
-			text += " (" + itoa(n) + " bytes of DER if it is one certificate)"
+			text += " (" + itoa(n) + " bytes of DER if it is one certificate"
+			if two := s.DER[FromClient][1]; two != 0 {
+				text += ", " + itoa(two) + " if two"
+			}
+			text += ")"
 		}
 	}
 	return text

@@ -3,11 +3,13 @@ package report
 import (
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/etcdtap/etcdtap/analysis"
+	"github.com/etcdtap/etcdtap/analysis/tlswire"
 )
 
 // TextOptions says how text looks. The zero value is plain text of 100 columns.
@@ -184,8 +186,10 @@ func keysSaid(t *analysis.TLSFacts) string {
 	switch {
 	case t.DecryptFailed != [2]int64{}:
 		return "; the key log's secrets do not open it"
-	case t.KeysFound:
+	case t.KeysFound && t.Version == tlswire.VersionTLS13:
 		return "; decrypted with the key log"
+	case t.KeysFound && slices.ContainsFunc(t.Alerts, func(a analysis.Alert) bool { return a.Decrypted && a.Code != tlswire.AlertCloseNotify }):
+		return "; alert decrypted with the key log" // the certificates of TLS 1.2 are in clear anyhow
 	}
 	return ""
 }
@@ -209,6 +213,8 @@ func clientIdentity(c *analysis.CertificateFacts) string {
 		return ", client cert hidden"
 	case c.Visibility == analysis.Missed:
 		return ", client cert missed"
+	case len(c.Chain) == 0 && c.Visibility.Shown():
+		return ", client cert requested, none sent"
 	case len(c.Chain) == 0:
 		return ", no client cert"
 	}

@@ -2,6 +2,7 @@ package report
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/etcdtap/etcdtap/analysis"
 )
@@ -45,6 +46,9 @@ func standingOf(f *analysis.Finding) string {
 		s += ", the network has to change"
 	case analysis.FaultUnknown:
 		s += ", either side may have to change"
+	}
+	if slices.ContainsFunc(f.Evidence, func(e analysis.Evidence) bool { return strings.Contains(e.Text, "decrypted with the key log") }) {
+		s += ", decrypted with the key log"
 	}
 	var packets []int64
 	for i := range f.Evidence {

@@ -96,6 +96,15 @@ func (r *reader) warnings() []string {
 			w = append(w, s.Truncated.Error())
 		}
 	}
+	if k, ok := r.options.Keys.(*keys); ok {
+		s := k.stats()
+		if n := s.Malformed + s.TooLong; n > 0 {
+			w = append(w, fmt.Sprintf("%d lines of the key logs could not be read: connections may stay hidden for that", n))
+		}
+		if s.Forgotten > 0 {
+			w = append(w, fmt.Sprintf("the key logs have more connections than are kept, and the secrets of %d were forgotten: cut them to the time of the capture", s.Forgotten))
+		}
+	}
 	if r.scope.filter != nil {
 		if err := r.scope.filter.Refused(); err != nil {
 			w = append(w, err.Error())

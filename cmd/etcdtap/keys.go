@@ -60,6 +60,9 @@ func openKeys(names []string, files []*capture.File) (*keys, error) {
 }
 
 func openKeyLog(name string) (*os.File, error) {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return nil, fmt.Errorf("key log %s is a pipe or a device, expected a file: copy it to one first", name)
+	}
 	f, err := os.Open(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -13,13 +13,32 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
+	status := make(chan int, 1)
+	go func() { status <- run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr) }()
+	select {
+	case s := <-status:
+		os.Exit(s)
+	case <-ctx.Done():
+	}
+	stop() // a second signal ends the process at once
+	select {
+	case s := <-status:
+		os.Exit(s)
+	case <-time.After(grace):
+		fmt.Fprintln(os.Stderr, "etcdtap: interrupted while waiting for input that did not come")
+		os.Exit(exitFailure)
+	}
 }
+
+// grace is how long an interrupted command may take to report what it has: reading from a pipe may block for ever.
+const grace = 3 * time.Second
