@@ -145,8 +145,8 @@ func (k *checker) certificate(c *pki.Certificate) {
 	checked := CheckedCertificate{Certificate: &Certificate{Raw: c.X509.Raw, SHA256: c.SHA256, X509: c.X509, Subject: c.X509.Subject.String(), Issuer: c.X509.Issuer.String()},
 		File: c.File, Index: c.Index, Role: c.Role, Left: c.X509.NotAfter.Sub(k.At)}
 	checked.Configured = k.configuredAs(c)
-	if c.Index == 0 && c.Role == pki.RoleOther {
-		checked.Role = roleByFlag(checked.Configured)
+	if c.Index == 0 && (c.Role == pki.RoleOther || c.Role == pki.RoleOtherCA) {
+		checked.Role = roleByFlag(checked.Configured, c.Role)
 	}
 	issuer, ca := k.store.IssuerOf(c.X509)
 	checked.Issued = issuer
@@ -195,7 +195,8 @@ func (k *checker) configuredAs(c *pki.Certificate) []string {
 	return out
 }
 
-func roleByFlag(flags []string) pki.Role {
+// roleByFlag is the role that the configuration gives to a file, where its name gives none.
+func roleByFlag(flags []string, otherwise pki.Role) pki.Role {
 	switch {
 	case slices.Contains(flags, "--cert-file"):
 		return pki.RoleServer
@@ -203,8 +204,12 @@ func roleByFlag(flags []string) pki.Role {
 		return pki.RolePeer
 	case slices.Contains(flags, "--client-cert-file"):
 		return pki.RoleClient
+	case slices.Contains(flags, "--trusted-ca-file"):
+		return pki.RoleCA
+	case slices.Contains(flags, "--peer-trusted-ca-file"):
+		return pki.RolePeerCA
 	}
-	return pki.RoleOther
+	return otherwise
 }
 
 // name is the certificate in a sentence.
