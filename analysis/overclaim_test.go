@@ -1,0 +1,119 @@
+package analysis
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestClaimsNoMore holds the judgement to what was seen: each row was once called something surer, or something else.
+func TestClaimsNoMore(t *testing.T) {
+	hello := handshake(clientHello(modern))
+	late := func(d Direction, how CloseKind, after time.Duration) event { return closes(d, how).waiting(after) }
+	for _, tt := range []struct {
+		name   string
+		script transcript
+		to     string // "other" for a port that is not etcd's
+		want   Outcome
+		code   Code // that the findings must have; "" for none of severity error
+		never  Code // that they must not have
+	}{
+		{"two bytes of a record, the rest cut by the snapshot length", transcript{client(hello[:2]), loses(FromClient, int64(len(hello)-2)), server("\x16\x03"), loses(FromServer, 900)}.and(finBy(FromClient)...),
+			"", OutcomePartial, CodeCaptureLoss, CodePlaintextEtcd},
+		{"a whole hello, silence, the server closes after 5 s", transcript{client(hello), late(FromServer, CloseFIN, 5*time.Second)}, "", OutcomeNoReply, CodeNoReply, CodeHandshakeTimeout},
+		{"a whole hello, silence, the server closes after 4 s", transcript{client(hello), late(FromServer, CloseFIN, 4*time.Second)}, "", OutcomeNoReply, CodeNoReply, CodeTLSToPlaintext},
+		{"a whole hello, silence, the client gives up after 10 s", transcript{client(hello), late(FromClient, CloseFIN, 10*time.Second), closes(FromServer, CloseFIN)}, "", OutcomeNoReply, CodeNoReply, CodeHandshakeAbandoned},
+		{"a request, silence, the client gives up after a minute", transcript{client("GET / HTTP/1.1\r\n\r\n"), late(FromClient, CloseFIN, time.Minute), closes(FromServer, CloseFIN)}, "", OutcomeNoReply, CodeNoReply, CodePlaintextToTLS},
+		{"an answer 400 of a TLS server to plaintext", transcript{client("GET / HTTP/1.1\r\n\r\n"), server("HTTP/1.0 400 Bad Request\r\n\r\nno")}.and(finBy(FromServer)...), "", OutcomePlaintextToTLS, CodePlaintextToTLS, CodePlaintextEtcd},
+		{"a server that speaks first, on another port", transcript{server("220 mail ESMTP\r\n"), client("EHLO a\r\n")}.and(finBy(FromClient)...), "other", OutcomePlaintext, "", CodeServerSpeaksFirst},
+		{"a mid-stream start before any hello", transcript{loses(FromClient, -1), client(hello[40:])}.and(finBy(FromClient)...), "", OutcomePartial, "", CodeHandshakeAbandoned},
+		{"an alert to a client that never spoke", transcript{closes(FromClient, CloseFIN), server(alert(alertUnexpectedMessage)), closes(FromServer, CloseFIN)}, "", OutcomeNoData, "", CodePlaintextEtcd},
+		{"given up to bound memory", transcript{client(hello), closes(FromClient, CloseEvicted)}, "", OutcomePartial, "", CodeNoReply},
+		{"good ALPN, refused all the same", helloRefusedWith(modern, alertNoApplicationProtocol), "", OutcomeRejectedByServer, CodeServerAlert, CodeALPNMismatch},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			to := testServer
+			if tt.to != "" {
+				to = testOther
+			}
+			c := tt.script.diagnosed(to)
+			if c.Outcome != tt.want {
+				t.Errorf("outcome %v, want %v", c.Outcome, tt.want)
+			}
+			has := tt.code == ""
+			for _, f := range c.Findings {
+				has = has || f.Code == tt.code
+				if f.Code == tt.never || tt.code == "" && f.Severity == Error {
+					t.Errorf("%s, %v: %s", f.Code, f.Confidence, f.Meaning)
+				}
+			}
+			if !has {
+				t.Errorf("no %s among %v", tt.code, c.Findings)
+			}
+		})
+	}
+}
+
+// TestNamesStay: wording for servers that are not etcd changes titles, never names from the wire. kubeadm's CA is called etcd-ca.
+func TestNamesStay(t *testing.T) {
+	p := testPKI()
+	script := refusing(p.clientOther.Certificate[0], alertUnknownCA, p.ca.cert.RawSubject)
+	c := script.diagnosed(testOther)
+	if len(c.Findings) == 0 || !strings.Contains(c.Findings[0].Meaning, p.ca.cert.Subject.String()) {
+		t.Errorf("the CA's name %s is not in %v", p.ca.cert.Subject, c.Findings)
+	}
+	c = clientRefuses(p.server, alertUnknownCA).diagnosed(testOther)
+	if i := slices.IndexFunc(c.Findings, func(f Finding) bool { return f.Code == CodeServerCertRefused }); i < 0 || strings.Contains(c.Findings[i].Title, "etcd") {
+		t.Errorf("a server on another port is called etcd: %v", c.Findings)
+	}
+}
+
+// TestKnownTLS: where it is known from a log that a server speaks TLS, its port does not matter.
+func TestKnownTLS(t *testing.T) {
+	script := transcript{client("GET / HTTP/1.1\r\n\r\n")}.and(finBy(FromServer)...)
+	var d Diagnoser
+	if c := d.Diagnose(feeding{server: testOther}.facts(script)); c.Outcome != OutcomePlaintext {
+		t.Errorf("without knowing: %v", c.Outcome)
+	}
+	d.SpeaksTLS(testOther)
+	if c := d.Diagnose(feeding{server: testOther}.facts(script)); c.Outcome != OutcomePlaintextToTLS {
+		t.Errorf("knowing: %v", c.Outcome)
+	}
+}
+
+// TestPacketsRefute: a line with a healthy connection's address and time says nothing about it.
+func TestPacketsRefute(t *testing.T) {
+	healthy := live("TLS 1.2 mTLS").diagnosed(testServer)
+	if healthy.Outcome != OutcomeEstablished {
+		t.Fatalf("outcome %v", healthy.Outcome)
+	}
+	for _, code := range []Code{CodePlaintextToTLS, CodeClientCertMissing, CodeConnectionWithoutData} {
+		c := healthy
+		f := findingOf(code, Certain)
+		f.Evidence = []Evidence{{Text: "log"}}
+		c.Log = []*LogEntry{{Findings: []Finding{f}}}
+		c.Findings = nil
+		c.reconcile()
+		if len(c.Findings) != 1 || c.Findings[0].Code != CodeLogDisagrees {
+			t.Errorf("%s: %v", code, c.Findings)
+		}
+	}
+	if healthy.refutes(CodePeerSANMismatch) {
+		t.Error("what comes after the handshake is not refuted by it")
+	}
+}
+
+// TestUndated: a capture without times has no expired certificates.
+func TestUndated(t *testing.T) {
+	leaf := testPKI().serverOld.Leaf
+	if leaf == nil {
+		leaf = ParseCertificate(testPKI().serverOld.Certificate[0]).X509
+	}
+	if s := validity(leaf, time.Unix(0, 0)); s != "" {
+		t.Errorf("at 1970: %s", s)
+	}
+	if validity(leaf, testTime) == "" {
+		t.Error("an expired certificate is not told")
+	}
+}
