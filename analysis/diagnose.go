@@ -19,6 +19,8 @@ type Connection struct {
 	Log    []*LogEntry // the log entries joined to it
 	ByTime bool        // they were joined by their time alone: NAT or a proxy changed the address
 	NoLog  string      // why the log has none, where it should; "" when there is no log, or nothing to say
+
+	Process *Process // who opened it; nil where that was not asked: not live, or the client is not on this host
 }
 
 // Severity is that of the worst finding; found is false when there is none.

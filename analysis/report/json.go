@@ -33,6 +33,7 @@ func (j *JSON) Connection(c *analysis.Connection) error {
 	b = analysis.AppendCommunityID(append(b, `","community_id":"`...), c.Client, c.Server)
 	b = appendPlace(append(b, '"'), c)
 	b = appendStreams(b, c.Facts)
+	b = appendProcess(append(b, `,"process":`...), c.Process)
 	b = append(b, `,"tls":`...)
 	if c.TLS == nil {
 		b = append(b, "null"...)

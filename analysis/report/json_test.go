@@ -80,7 +80,9 @@ func TestJSONHasTheDocumentedFields(t *testing.T) {
 	c := fullConnection(certs, "text")
 	backoff := analysis.Finding{Code: analysis.CodeGRPCBackoff}
 	c.Log, c.ByTime = []*analysis.LogEntry{fullEntry("text")}, true
-	writeAll(t, &out, []*analysis.Connection{c, hiddenConnection(), plaintextConnection(30, 1), plaintextConnection(40, 2, backoff)})
+	unknown := plaintextConnection(30, 1)
+	unknown.Process = &analysis.Process{Why: "gone", UIDKnown: true, UID: 7}
+	writeAll(t, &out, []*analysis.Connection{c, hiddenConnection(), unknown, plaintextConnection(40, 2, backoff)})
 	writeLog(t, NewLogJSON(&out), seedEntries())
 	if err := NewProbeJSON(&out).Probe(fullProbe(t, "text")); err != nil {
 		t.Fatal(err)
@@ -205,7 +207,7 @@ func TestJSONOfLittle(t *testing.T) {
 	if err := errors.Join(j.Connection(c), j.Flush()); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`"tls":null`, `"findings":[]`, `"log":[]`, `"start":null`, `"first_packet":null`, `"community_id":""`, `"client":{"ip":"","port":0}`} {
+	for _, want := range []string{`"tls":null`, `"findings":[]`, `"log":[]`, `"start":null`, `"first_packet":null`, `"process":null`, `"community_id":""`, `"client":{"ip":"","port":0}`} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %s in %s", want, out.String())
 		}

@@ -70,7 +70,7 @@ func fullConnection(certs []*analysis.Certificate, text string) *analysis.Connec
 		Violations: []analysis.Violation{{From: analysis.FromClient, At: sampleStart, Packet: 3, Err: &tlswire.SyntaxError{Problem: text}}},
 	}
 	return &analysis.Connection{
-		Facts: f, Endpoint: analysis.EndpointClient, Outcome: analysis.OutcomeRejectedByServer,
+		Facts: f, Endpoint: analysis.EndpointClient, Outcome: analysis.OutcomeRejectedByServer, Process: fullProcess(text),
 		Findings: []analysis.Finding{{
 			Code: analysis.CodeClientCertExpired, Severity: analysis.Error, Confidence: analysis.Certain, AtFault: analysis.FaultClient,
 			Title: "Client certificate expired", Meaning: "the server refused " + analysis.Quote(text), Fix: []string{"Look at the dates: `openssl x509 -noout -dates`"},
@@ -80,6 +80,12 @@ func fullConnection(certs []*analysis.Certificate, text string) *analysis.Connec
 			},
 		}},
 	}
+}
+
+// fullProcess has text in every field.
+func fullProcess(text string) *analysis.Process {
+	return &analysis.Process{Known: true, PID: 4242, UIDKnown: true, UID: 1000, Command: text, Executable: text, Args: []string{text, "--cacert=ca.crt", text},
+		Container: text, Pod: text, Unit: text}
 }
 
 // brokenCertificate does not parse.

@@ -45,6 +45,7 @@ func (t *Text) Connection(c *analysis.Connection) error {
 	worst := c.Worst()
 	if worst == nil {
 		t.headLine(c, healthy(c), "")
+		t.process(c)
 		t.logLines(c)
 		return t.written()
 	}
@@ -52,12 +53,16 @@ func (t *Text) Connection(c *analysis.Connection) error {
 	if again != nil && before.n > 0 {
 		t.headLine(c, "", string(worst.Code))
 		t.sameAs(c, before)
+		if commandOf(c) != before.command {
+			t.process(c)
+		}
 		t.series(c, again, before)
 		return t.written()
 	}
 	t.headLine(c, printable(worst.Title), string(worst.Code))
 	t.findings(c, worst)
 	t.series(c, again, before)
+	t.process(c)
 	t.logLines(c)
 	return t.written()
 }
@@ -253,11 +258,12 @@ type repeatKey struct {
 
 // repeat is a failure that was shown.
 type repeat struct {
-	shown  time.Time // start of the connection that was shown in full
-	last   time.Time // start of the latest one
-	n      int64     // how many there were
-	series analysis.Code
-	sure   analysis.Confidence // of the series
+	shown   time.Time // start of the connection that was shown in full
+	last    time.Time // start of the latest one
+	n       int64     // how many there were
+	series  analysis.Code
+	command string              // of the client's process that was shown; raw
+	sure    analysis.Confidence // of the series
 }
 
 // repeat finds what was shown of the same failure and counts this one. before is what it was before this one; again is nil when
@@ -272,7 +278,7 @@ func (t *Text) repeat(c *analysis.Connection) (again *repeat, before repeat) {
 		if len(t.repeats) >= maxRepeats {
 			return nil, repeat{}
 		}
-		r = &repeat{shown: c.Start}
+		r = &repeat{shown: c.Start, command: commandOf(c)}
 		t.repeats[k] = r
 	}
 	before = *r
