@@ -38,6 +38,9 @@ func (t *Tracker) begin(tag uint32, s *Segment) (uint32, analysis.Direction) {
 	c.ends[d^1] = endpoint{s.Dst, s.DstPort}
 	c.first, c.start, c.seen = t.packet, t.now, t.now
 	t.active.push(&t.table, i)
+	if t.options.Early != nil && len(t.looks.queue) < maxLooks {
+		t.looks.push(look{t.now + quietAfter, c.first, i})
+	}
 	t.stats.Connections++
 	t.stats.PeakConnections = max(t.stats.PeakConnections, t.active.length+t.lingering.length)
 	return i, d
@@ -58,6 +61,7 @@ func (t *Tracker) touch(i uint32, c *connection) {
 func (t *Tracker) Advance(ns int64) {
 	t.now = ns
 	t.expire()
+	t.lookAround()
 }
 
 // expire gives up what was silent too long and hands over what has lingered. Time that runs backwards by as much counts as
@@ -73,7 +77,7 @@ func (t *Tracker) expire() {
 	for i := t.lingering.head; i != 0; i = t.lingering.head {
 		c := t.table.at(i)
 		over := c.gave != analysis.CloseNone || t.lingered(c)
-		if !over && t.lingering.length <= maxLingering {
+		if !over && t.rested(c) < int64(t.options.Linger) && t.lingering.length <= maxLingering {
 			break
 		}
 		t.handOver(i)
@@ -91,8 +95,11 @@ func (t *Tracker) expire() {
 }
 
 // lingered reports whether no more packets are to be expected of a connection that closed itself.
-func (t *Tracker) lingered(c *connection) bool {
-	return distance(t.now, max(c.closing[0].at, c.closing[1].at)) >= lingerTime
+func (t *Tracker) lingered(c *connection) bool { return t.rested(c) >= lingerTime }
+
+// rested is how long ago a connection closed itself.
+func (t *Tracker) rested(c *connection) int64 {
+	return distance(t.now, max(c.closing[0].at, c.closing[1].at))
 }
 
 func distance(a, b int64) int64 {
@@ -211,6 +218,11 @@ func (t *Tracker) conclude(c *connection, x *attachment) {
 		x.conn.Close(analysis.FromClient, moment(c.seen), c.gave)
 	}
 	t.packet, t.now = packet, now
+	t.describe(c, x)
+}
+
+// describe tells the observer what only the transport knows.
+func (t *Tracker) describe(c *connection, x *attachment) {
 	x.conn.SetTCP(analysis.TCPFacts{
 		FirstPacket:    c.first,
 		LastPacket:     c.last,

@@ -76,6 +76,7 @@ type attachment struct {
 	conflictPacket int64
 	outOfOrder     int64
 	truncated      int64
+	settled        bool     // conn's fate is
 	store          [2]store // by Direction
 }
 

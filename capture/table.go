@@ -57,6 +57,7 @@ const (
 	connDetached                // no longer in the table
 	connReset                   // a RST was heeded
 	connBuried                  // in the buried list: handed over, but packets may trail
+	connTold                    // the EarlySink knows enough of it
 )
 
 // endpoint is an address and a port, as the table compares them.

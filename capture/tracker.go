@@ -17,6 +17,11 @@ type TrackerOptions struct {
 	// ServerPorts reports whether servers listen on a port, to tell who is who when no SYN was seen. Nil means that none
 	// is known.
 	ServerPorts func(port uint16) bool
+	// Linger is how long a connection that closed itself waits, in capture time, for what trails it before it is handed over.
+	// The default is lingerTime; live capture is in more of a hurry, and what comes later is not heeded.
+	Linger time.Duration
+	// Early gets connections before their end. Nil means that nobody wants them.
+	Early EarlySink
 	// Keys has secrets to decrypt connections with. Nil is none.
 	Keys analysis.KeySource
 }
@@ -60,6 +65,8 @@ type Tracker struct {
 	spare       []*attachment // to be used again
 	scratch     *attachment   // serves connections without data when they are finished
 	cache       *analysis.CertificateCache
+	looks       looks // connections to be shown early; empty where nobody wants them
+	useful      bool  // see Useful
 	stats       TrackerStats
 }
 
@@ -70,6 +77,9 @@ func NewTracker(o TrackerOptions, sink ConnectionSink) *Tracker {
 	}
 	if o.MaxConnections <= 0 {
 		o.MaxConnections = defaultMaxConnections
+	}
+	if o.Linger <= 0 {
+		o.Linger = time.Duration(lingerTime)
 	}
 	if o.ServerPorts == nil {
 		o.ServerPorts = func(uint16) bool { return false }
@@ -89,6 +99,9 @@ func (t *Tracker) Segment(p *Packet, s *Segment) {
 	t.packet, t.now = p.Number, p.Time
 	t.stats.Segments++
 	t.expire()
+	if t.looks.head < len(t.looks.queue) {
+		t.lookAround()
+	}
 	tag := t.table.hash(s)
 	i, d := t.table.find(tag, s)
 	if i != 0 && s.Flags&(flagSYN|flagRST) == flagSYN && t.table.at(i).replacedBy(d, s) {
@@ -101,6 +114,7 @@ func (t *Tracker) Segment(p *Packet, s *Segment) {
 	c := t.table.at(i)
 	if c.flags&connBuried != 0 {
 		t.stats.Late++
+		t.useful = s.Flags&(flagSYN|flagFIN|flagRST) != 0
 		return
 	}
 	t.touch(i, c)
@@ -109,7 +123,9 @@ func (t *Tracker) Segment(p *Packet, s *Segment) {
 	// Bulk: the bytes are expected and nobody wants them.
 	if s.Flags&^flagPSH == flagACK && h.flags&(halfDone|halfWaiting) == halfDone && s.Seq == h.next && len(s.Payload) == s.Length && h.closed == analysis.CloseNone {
 		h.next += uint32(s.Length)
-		t.attachments[c.stream].store[d].passed += int64(s.Length)
+		x := t.attachments[c.stream]
+		x.store[d].passed += int64(s.Length)
+		t.useful = !x.settled
 		if s.Ack != o.acked && !o.acknowledge(s.Ack) {
 			t.stats.Implausible++
 		}
@@ -118,7 +134,12 @@ func (t *Tracker) Segment(p *Packet, s *Segment) {
 		}
 		return
 	}
+	was := c.stream != 0 && t.attachments[c.stream].settled
 	t.follow(c, d, s)
+	if t.options.Early != nil {
+		t.useful = !was || s.Flags&(flagSYN|flagFIN|flagRST) != 0
+		t.settle(c)
+	}
 	if c.flags&connFinished == 0 && c.closed() {
 		t.finish(i)
 	}
