@@ -136,7 +136,7 @@ func (j *Join) Close() error {
 		}
 	}
 	for _, e := range j.entries {
-		if e.Connection == 0 && e.NotJoined == "" {
+		if e.Connection == "" && e.NotJoined == "" {
 			e.NotJoined = j.reason(e)
 		}
 	}
@@ -150,7 +150,7 @@ func (j *Join) Entries() []*LogEntry { return j.entries }
 func (j *Join) Stats() JoinStats {
 	s := JoinStats{Entries: int64(len(j.entries)) + j.beyond, Beyond: j.beyond, Unzoned: j.clocks[0].Offset, Zoned: j.clocks[1].Offset}
 	for _, e := range j.entries {
-		if e.Connection > 0 {
+		if e.Connection != "" {
 			s.Joined++
 		}
 	}
@@ -194,7 +194,7 @@ func (j *Join) finish(c *Connection) error {
 func (j *Join) joinTimed(c *Connection, l *logged) {
 	var nearest *LogEntry
 	for _, e := range l.entries {
-		if e.Connection == 0 && e.HasTime && j.off(e, c).Abs() <= e.slack() && !j.nearerElsewhere(e, c, l) &&
+		if e.Connection == "" && e.HasTime && j.off(e, c).Abs() <= e.slack() && !j.nearerElsewhere(e, c, l) &&
 			(nearest == nil || j.off(e, c).Abs() < j.off(nearest, c).Abs()) {
 			nearest = e
 		}
@@ -204,7 +204,7 @@ func (j *Join) joinTimed(c *Connection, l *logged) {
 	}
 	left := j.off(nearest, c)
 	for _, e := range l.entries {
-		if e == nearest || e.Connection == 0 && e.HasTime && !j.nearerElsewhere(e, c, l) &&
+		if e == nearest || e.Connection == "" && e.HasTime && !j.nearerElsewhere(e, c, l) &&
 			(j.off(e, c)-left).Abs() <= sameMoment+max(e.cut(), nearest.cut()) && nearest.besides(e) && c.lacks(e) {
 			c.join(e)
 		}
@@ -238,7 +238,7 @@ func (j *Join) nearerElsewhere(e *LogEntry, c *Connection, l *logged) bool {
 // joinUntimed joins entries without a time, one of each kind, to the first connection of the address that they fit.
 func (c *Connection) joinUntimed(entries []*LogEntry) {
 	for _, e := range entries {
-		if e.Connection == 0 && !e.HasTime && (e.Kind == etcdlog.KindUnrecognised || agree(c.Findings, e.Findings)) &&
+		if e.Connection == "" && !e.HasTime && (e.Kind == etcdlog.KindUnrecognised || agree(c.Findings, e.Findings)) &&
 			!slices.ContainsFunc(c.Log, func(x *LogEntry) bool { return x.Kind == e.Kind }) {
 			c.join(e)
 		}
@@ -246,7 +246,7 @@ func (c *Connection) joinUntimed(entries []*LogEntry) {
 }
 
 func (c *Connection) join(e *LogEntry) {
-	e.Connection, e.NotJoined = c.TCP.FirstPacket, ""
+	e.Connection, e.NotJoined = string(c.AppendID(nil)), ""
 	c.Log = append(c.Log, e)
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -84,17 +85,17 @@ func checkJoin(t testing.TB, j *Join, out []Connection, n int) {
 	if len(out) != n {
 		t.Errorf("%d connections of %d came out", len(out), n)
 	}
-	with := make(map[*LogEntry]int64)
+	with := make(map[*LogEntry]string)
 	for i := range out {
 		c := &out[i]
 		if i > 0 && c.TCP.FirstPacket <= out[i-1].TCP.FirstPacket {
 			t.Errorf("connection %d came after %d", c.TCP.FirstPacket, out[i-1].TCP.FirstPacket)
 		}
 		for _, e := range c.Log {
-			if with[e] != 0 {
-				t.Errorf("line %d is with connections %d and %d", e.Line, with[e], c.TCP.FirstPacket)
+			if with[e] != "" {
+				t.Errorf("line %d is with connections %s and %d", e.Line, with[e], c.TCP.FirstPacket)
 			}
-			with[e] = c.TCP.FirstPacket
+			with[e] = string(c.AppendID(nil))
 		}
 		if len(c.Log) > 0 && c.NoLog != "" {
 			t.Errorf("connection %d has lines and says why not: %s", c.TCP.FirstPacket, c.NoLog)
@@ -110,10 +111,10 @@ func checkJoin(t testing.TB, j *Join, out []Connection, n int) {
 	}
 	joined := int64(0)
 	for _, e := range j.Entries() {
-		if e.Connection != with[e] || (e.Connection == 0) == (e.NotJoined == "") {
-			t.Errorf("line %d: connection %d (with %d), %q", e.Line, e.Connection, with[e], e.NotJoined)
+		if e.Connection != with[e] || (e.Connection == "") == (e.NotJoined == "") {
+			t.Errorf("line %d: connection %s (with %s), %q", e.Line, e.Connection, with[e], e.NotJoined)
 		}
-		if e.Connection > 0 {
+		if e.Connection != "" {
 			joined++
 		}
 	}
@@ -122,10 +123,11 @@ func checkJoin(t testing.TB, j *Join, out []Connection, n int) {
 	}
 }
 
-// connOf are the connections of the entries, in order.
+// connOf are the connections of the entries, in order, by their first packets; 0 for none.
 func connOf(j *Join) (list []int64) {
 	for _, e := range j.Entries() {
-		list = append(list, e.Connection)
+		n, _ := strconv.ParseInt(strings.TrimPrefix(e.Connection, "c"), 10, 64)
+		list = append(list, n)
 	}
 	return list
 }
@@ -274,8 +276,8 @@ func TestJoinReasons(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			j, out := joining(t, tt.list, tt.line)
-			if got := j.Entries()[0]; got.Connection != 0 || !strings.Contains(got.NotJoined, tt.want) {
-				t.Errorf("connection %d, %q; want %q", got.Connection, got.NotJoined, tt.want)
+			if got := j.Entries()[0]; got.Connection != "" || !strings.Contains(got.NotJoined, tt.want) {
+				t.Errorf("connection %s, %q; want %q", got.Connection, got.NotJoined, tt.want)
 			}
 			for _, c := range out {
 				if codes := codesOf(c.Findings); len(codes) != 1 {

@@ -16,7 +16,7 @@ type LogEntry struct {
 	Gateway  bool      // the client's address is etcd's own: its grpc-gateway, or something else on the same machine
 	Findings []Finding // ranked: the most probable cause first, with what would confirm the others in their Fix
 
-	Connection int64  // first packet of the connection that it was joined to; 0 when none was
+	Connection string // AppendID of the connection that it was joined to; "" when none was
 	NotJoined  string // why it was not; "" when it was, or when there is no capture
 }
 

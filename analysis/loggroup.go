@@ -163,7 +163,7 @@ func (g *LogGroup) add(e *LogEntry, weight int64) {
 	g.Last = e.place()
 	g.Versions = addName(g.Versions, e.Versions)
 	g.ServerNames = addName(g.ServerNames, e.ServerName)
-	if e.Connection > 0 {
+	if e.Connection != "" {
 		g.Joined++
 	}
 	// Raft's prober writes two lines at a time, one for each of its round-trippers: one attempt as the rhythm goes.

@@ -29,7 +29,7 @@ func (j *JSON) Connection(c *analysis.Connection) error {
 		return j.err
 	}
 	b := append(j.buf, `{"type":"connection","schema":1,"id":"`...)
-	b = AppendID(b, c.Facts)
+	b = c.AppendID(b)
 	b = analysis.AppendCommunityID(append(b, `","community_id":"`...), c.Client, c.Server)
 	b = appendPlace(append(b, '"'), c)
 	b = appendStreams(b, c.Facts)

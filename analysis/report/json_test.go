@@ -190,11 +190,11 @@ func TestJSONTime(t *testing.T) {
 
 func TestID(t *testing.T) {
 	c := plaintextConnection(30, 0)
-	if got := string(AppendID(nil, c.Facts)); got != "c30" {
+	if got := string(c.AppendID(nil)); got != "c30" {
 		t.Errorf("got %s", got)
 	}
 	c.TCP.FirstPacket = 0
-	if got := string(AppendID(nil, c.Facts)); got != "p1795402589148000000-10.0.0.7:41264" {
+	if got := string(c.AppendID(nil)); got != "p1795402589148000000-10.0.0.7:41264" {
 		t.Errorf("without packets: got %s", got)
 	}
 }

@@ -64,8 +64,8 @@ func appendLogEntry(b []byte, e *analysis.LogEntry) []byte {
 	b = appendLogFields(append(b, `{"type":"log_entry","schema":1,`...), e)
 	b = appendFindings(append(b, `,"findings":`...), e.Findings)
 	b = append(b, `,"connection":`...)
-	if e.Connection > 0 {
-		b = append(appendInt(append(b, `"c`...), e.Connection), '"')
+	if e.Connection != "" {
+		b = appendName(b, e.Connection)
 	} else {
 		b = append(b, "null"...)
 	}

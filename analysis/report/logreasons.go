@@ -30,7 +30,7 @@ type reasons struct {
 func notJoined(entries []*analysis.LogEntry) reasons {
 	var r reasons
 	for _, e := range entries {
-		if e.Connection == 0 {
+		if e.Connection == "" {
 			r.add(e)
 		}
 	}

@@ -2,7 +2,6 @@ package report
 
 import (
 	"io"
-	"strconv"
 
 	"github.com/etcdtap/etcdtap/analysis"
 )
@@ -41,17 +40,6 @@ type LogReport interface {
 
 // flushAt is how much output is gathered, in bytes, before it is written: large enough that the cost of a write does not count.
 const flushAt = 64 << 10
-
-// AppendID appends the name by which JSON refers to a connection: "c" and the number of its first packet, which no other connection
-// of the same run has and which does not depend on how the work was shared out. Where there are no packets (proxy) it is "p", the
-// start in nanoseconds, and the client's address.
-func AppendID(dst []byte, f *analysis.Facts) []byte {
-	if f.TCP.FirstPacket > 0 {
-		return strconv.AppendInt(append(dst, 'c'), f.TCP.FirstPacket, 10)
-	}
-	dst = strconv.AppendInt(append(dst, 'p'), f.Start.UnixNano(), 10)
-	return f.Client.AppendTo(append(dst, '-'))
-}
 
 // lines is output that is gathered and then written, with the first error that met it.
 type lines struct {

@@ -27,7 +27,7 @@ func fullEntry(text string) *analysis.LogEntry {
 // joinedEntries are one that found its connection, and others that did not.
 func joinedEntries(text string) []*analysis.LogEntry {
 	found, lost, dial, unknown := fullEntry(text), fullEntry(text), fullEntry(text), fullEntry(text)
-	found.Connection = 4
+	found.Connection = "c4"
 	lost.NotJoined = "no packet from 10.0.0.7 is in the capture: " + text
 	lost.Names, lost.Local = false, netip.AddrPort{}
 	dial.Kind, dial.HasTime, dial.NotJoined = etcdlog.KindPeerDial, false, "the line names no client address"

@@ -143,7 +143,7 @@ func TestLogReportsStopAtAWriteError(t *testing.T) {
 // joined is a connection with lines of a log, or with none.
 func joined(c *analysis.Connection, noLog string, entries ...*analysis.LogEntry) *analysis.Connection {
 	for i, e := range entries {
-		e.Connection, e.Line = c.TCP.FirstPacket, int64(12+i)
+		e.Connection, e.Line = string(c.AppendID(nil)), int64(12+i)
 	}
 	c.Log, c.NoLog = entries, noLog
 	return c

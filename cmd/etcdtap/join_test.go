@@ -104,7 +104,7 @@ func checkJoin(t *testing.T, capture, log string, w truth, right []string) int {
 	joined := 0
 	for _, entry := range join.Entries() {
 		switch {
-		case entry.Connection > 0:
+		case entry.Connection != "":
 			joined++
 			if entry.NotJoined != "" {
 				t.Errorf("line %d is joined, and says why not: %s", entry.Line, entry.NotJoined)
