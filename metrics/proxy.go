@@ -1,0 +1,160 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// ProxyStats are the numbers of the proxy, cumulative since it began unless a field says otherwise.
+type ProxyStats struct {
+	Active           int64 // connections being forwarded now
+	Accepted         int64 // connections accepted from clients
+	RefusedTotal     int64 // refused at the limit of connections in all
+	RefusedPerClient int64 // refused at the limit of connections per client
+	RefusedSource    int64 // refused because the client's address is not trusted, or its PROXY header is not well formed
+	TimedOut         int64 // closed at the time-out for the first byte or for idleness
+	ToServer         int64 // bytes forwarded from clients to servers
+	ToClient         int64 // bytes forwarded from servers to clients
+	ObserverGaps     int64 // connections whose observation lost bytes, because forwarding comes first
+}
+
+// proxyCollector exports ProxyStats, which it asks for at each scrape.
+type proxyCollector struct {
+	numbers
+	read func() ProxyStats // guarded by numbers.mu; nil when there is no proxy
+}
+
+func (p *proxyCollector) describe() {
+	p.gauge("proxy_active_connections", "Connections being forwarded now.")
+	p.counter("proxy_accepted_connections_total", "Connections accepted from clients.", "", "")
+	const refused = "Connections that were not forwarded because of a limit, by which."
+	p.counter("proxy_refused_connections_total", refused, "limit", "connections")
+	p.counter("proxy_refused_connections_total", refused, "limit", "per_client")
+	p.counter("proxy_refused_connections_total", refused, "limit", "source")
+	p.counter("proxy_timed_out_connections_total", "Connections closed because their first byte or any byte did not come in time.", "", "")
+	const bytes = "Bytes forwarded, by direction."
+	p.counter("proxy_bytes_total", bytes, "direction", "to_server")
+	p.counter("proxy_bytes_total", bytes, "direction", "to_client")
+	p.counter("proxy_observer_gaps_total", "Connections whose observation lost bytes, because forwarding comes first.", "", "")
+}
+
+// Collect implements prometheus.Collector.
+func (p *proxyCollector) Collect(ch chan<- prometheus.Metric) {
+	p.mu.Lock()
+	read := p.read
+	p.mu.Unlock()
+	if read != nil {
+		s := read()
+		p.set(s.Active, s.Accepted, s.RefusedTotal, s.RefusedPerClient, s.RefusedSource, s.TimedOut, s.ToServer, s.ToClient, s.ObserverGaps)
+	}
+	p.numbers.Collect(ch)
+}
+
+// Proxy exports the numbers that read returns. It is called at each scrape, from any goroutine, and must not block.
+func (m *Metrics) Proxy(read func() ProxyStats) {
+	if m == nil {
+		return
+	}
+	m.proxy.mu.Lock()
+	m.proxy.read = read
+	m.proxy.mu.Unlock()
+	m.dials.enabled.Store(true)
+}
+
+// dialErrors are the kinds of a failed dial, DialErrorKind's values.
+var dialErrors = [...]string{"refused", "timeout", "unreachable", "name", "descriptors", "cancelled", other}
+
+// DialErrorKind puts an error of net.Dialer in one of a few words, for a label.
+func DialErrorKind(err error) string {
+	var name *net.DNSError
+	switch {
+	case errors.Is(err, context.Canceled):
+		return "cancelled"
+	case errors.As(err, &name):
+		return "name"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "refused"
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, os.ErrNotExist):
+		return "unreachable"
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return "descriptors"
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT), isTimeout(err):
+		return "timeout"
+	}
+	return other
+}
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
+}
+
+// Buckets: a dial goes from a loopback's to the usual time-out, a connection from a probe's to a watch's.
+var (
+	dialBuckets       = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .1, .25, 1, 2.5, 5, 10}
+	connectionBuckets = []float64{.01, .1, 1, 10, 60, 600, 3600, 6 * 3600, 24 * 3600}
+)
+
+// dials holds what the proxy tells event by event. Like the other numbers of the proxy it has no series where there is no proxy.
+type dials struct {
+	enabled  atomic.Bool
+	failed   *prometheus.CounterVec
+	took     prometheus.Histogram
+	lasted   prometheus.Histogram
+	children []prometheus.Collector
+}
+
+func (d *dials) make() {
+	d.failed = prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "proxy_dial_errors_total",
+		Help: "Dials to a server's address that failed, by kind."}, []string{"kind"})
+	for _, kind := range dialErrors {
+		d.failed.WithLabelValues(kind)
+	}
+	d.took = prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "proxy_dial_duration_seconds",
+		Help: "Time that successful dials to servers took.", Buckets: dialBuckets})
+	d.lasted = prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "proxy_connection_duration_seconds",
+		Help: "Time from accepting a connection to the end of its forwarding.", Buckets: connectionBuckets})
+	d.children = []prometheus.Collector{d.failed, d.took, d.lasted}
+}
+
+// Describe implements prometheus.Collector.
+func (d *dials) Describe(ch chan<- *prometheus.Desc) {
+	for _, c := range d.children {
+		c.Describe(ch)
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (d *dials) Collect(ch chan<- prometheus.Metric) {
+	if !d.enabled.Load() {
+		return
+	}
+	for _, c := range d.children {
+		c.Collect(ch)
+	}
+}
+
+// Dialed counts an attempt to reach a server's address: how long it took, or why it failed.
+func (m *Metrics) Dialed(took time.Duration, err error) {
+	switch {
+	case m == nil:
+	case err != nil:
+		m.dials.failed.WithLabelValues(DialErrorKind(err)).Inc()
+	default:
+		m.dials.took.Observe(took.Seconds())
+	}
+}
+
+// Closed counts a connection whose forwarding has ended, after the given time.
+func (m *Metrics) Closed(lasted time.Duration) {
+	if m != nil {
+		m.dials.lasted.Observe(lasted.Seconds())
+	}
+}
