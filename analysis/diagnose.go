@@ -21,6 +21,9 @@ type Connection struct {
 	NoLog  string      // why the log has none, where it should; "" when there is no log, or nothing to say
 
 	Process *Process // who opened it; nil where that was not asked: not live, or the client is not on this host
+
+	Stage    Stage          // which of the reports of a live connection this is
+	Outgoing netip.AddrPort // proxy: its own address towards the server, by which the server's log names the client; else not valid
 }
 
 // Severity is that of the worst finding; found is false when there is none.
@@ -63,6 +66,28 @@ func (d *Diagnoser) begin() {
 
 // Diagnose judges f. The Connection's Findings stay valid; its Facts belong to their Conn.
 func (d *Diagnoser) Diagnose(f *Facts) Connection {
+	v := d.judge(f)
+	v.judgeSeries(&d.series)
+	return v.connection()
+}
+
+// Preview is the outcome that Diagnose would find. It counts nothing as an attempt.
+func (d *Diagnoser) Preview(f *Facts) Outcome { return d.look(f).result }
+
+// again judges f anew at the connection's end, after Diagnose judged it before. What its attempt showed of a series stands; an attempt
+// counts once.
+func (d *Diagnoser) again(f *Facts, counted bool, series []Finding) Connection {
+	v := d.judge(f)
+	if counted {
+		v.found = append(v.found, series...)
+	} else {
+		v.judgeSeries(&d.series)
+	}
+	return v.connection()
+}
+
+// look draws the outcome.
+func (d *Diagnoser) look(f *Facts) *view {
 	d.begin()
 	d.servers.learn(f)
 	v := &d.view
@@ -71,11 +96,20 @@ func (d *Diagnoser) Diagnose(f *Facts) Connection {
 		v.shape = f.Shape()
 	}
 	v.result = v.outcome()
+	return v
+}
+
+// judge draws the outcome and applies the rules.
+func (d *Diagnoser) judge(f *Facts) *view {
+	v := d.look(f)
 	for _, r := range rules {
 		r(v)
 	}
-	v.judgeSeries(&d.series)
-	return Connection{Facts: f, Endpoint: v.endpoint, Outcome: v.result, Findings: v.findings()}
+	return v
+}
+
+func (v *view) connection() Connection {
+	return Connection{Facts: v.f, Endpoint: v.endpoint, Outcome: v.result, Findings: v.findings()}
 }
 
 // rules are all the rules on packets. Each adds a finding when its condition holds; where two exclude each other, their

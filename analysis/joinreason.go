@@ -51,13 +51,38 @@ func clock(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000"
 
 // silence says why the log has no line about a connection that failed: "" when it did not fail, or nobody can say.
 func (j *Join) silence(c *Connection) string {
-	s, found := c.Severity()
-	if !found || s < Warning || len(j.entries) == 0 || s < Error && (c.Outcome == OutcomeEstablished || c.Outcome == OutcomePlaintext) {
+	if len(j.entries) == 0 || !c.wantsLine() {
 		return ""
 	}
+	if text := c.silentByKind(); text != "" {
+		return text
+	}
+	at := c.rejectedAt()
+	if !j.logFrom.IsZero() && (at.Before(j.logFrom.Add(-joinSlack)) || at.After(j.logTo.Add(joinSlack))) {
+		return "the log's lines about failed connections, from " + clock(j.logFrom) + " to " + clock(j.logTo) + ", do not cover its time"
+	}
+	if j.beyond > 0 {
+		return "the log has more lines about failed connections than are joined, and its line may be among the rest: cut the log to the time of the capture"
+	}
+	return silentAnyhow
+}
+
+// silentAnyhow is why a line may be missing that should be there.
+const silentAnyhow = "zap leaves lines out when there are more than a hundred a second, and etcd's client port logs some at level debug; or the log is another member's"
+
+// wantsLine reports whether the connection failed in a way of which a log should have a line.
+func (c *Connection) wantsLine() bool {
+	s, found := c.Severity()
+	if !found || s < Warning || s < Error && (c.Outcome == OutcomeEstablished || c.Outcome == OutcomePlaintext) {
+		return false
+	}
+	code := c.Worst().Code
+	return code != CodeCaptureLoss && code != CodeOneSidedCapture
+}
+
+// silentByKind says why no etcd, or not every one, writes a line of such a failure; "" when all do.
+func (c *Connection) silentByKind() string {
 	switch c.Worst().Code {
-	case CodeCaptureLoss, CodeOneSidedCapture:
-		return ""
 	case CodeTLSToPlaintext:
 		return "an etcd without TLS logs nothing of this"
 	case CodeGRPCToPeerPort:
@@ -72,12 +97,5 @@ func (j *Join) silence(c *Connection) string {
 	if c.Stream[FromServer].Close == CloseNone && c.Stream[FromClient].Close == CloseNone {
 		return "neither side had closed the connection when it was last seen, and etcd writes its line at the end"
 	}
-	at := c.rejectedAt()
-	if !j.logFrom.IsZero() && (at.Before(j.logFrom.Add(-joinSlack)) || at.After(j.logTo.Add(joinSlack))) {
-		return "the log's lines about failed connections, from " + clock(j.logFrom) + " to " + clock(j.logTo) + ", do not cover its time"
-	}
-	if j.beyond > 0 {
-		return "the log has more lines about failed connections than are joined, and its line may be among the rest: cut the log to the time of the capture"
-	}
-	return "zap leaves lines out when there are more than a hundred a second, and etcd's client port logs some at level debug; or the log is another member's"
+	return ""
 }

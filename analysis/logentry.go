@@ -18,6 +18,7 @@ type LogEntry struct {
 
 	Connection string // AppendID of the connection that it was joined to; "" when none was
 	NotJoined  string // why it was not; "" when it was, or when there is no capture
+	told       bool   // to the receiver of a LiveJoin
 }
 
 // Explainer judges log entries. It remembers, within bounds, the addresses that etcd was seen to have. The zero value judges by

@@ -1,0 +1,153 @@
+package analysis
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// liveRig is a LiveJoin whose output is written down.
+type liveRig struct {
+	*LiveJoin
+	got []string
+	now time.Time
+}
+
+func newLiveRig() *liveRig {
+	r := &liveRig{now: testTime}
+	r.LiveJoin = &LiveJoin{
+		Report: func(c *Connection) {
+			r.got = append(r.got, fmt.Sprintf("%v %v %v lines %d", c.Stage, c.Client.Port(), codesOf(c.Findings), len(c.Log)))
+		},
+		Entry: func(e *LogEntry) { r.got = append(r.got, "entry of "+e.Connection+" "+e.NotJoined) },
+	}
+	return r
+}
+
+func (r *liveRig) pass(d time.Duration) {
+	r.now = r.now.Add(d)
+	r.Tick(r.now)
+}
+
+// refusedFrom is a client that spoke plaintext to a TLS port.
+func refusedFrom(port uint16) Connection {
+	f := feeding{}.facts(transcript{client("GET / HTTP/1.1\r\n\r\n"), closes(FromServer, CloseFIN)})
+	f.Client, f.TCP.FirstPacket = netip.AddrPortFrom(testClient.Addr(), port), int64(port)
+	var d Diagnoser
+	return d.Diagnose(f)
+}
+
+func (r *liveRig) line(remote string) {
+	r.LogEntry(entriesOf(rejectionAt(testTime, remote, noRecord))[0], r.now)
+}
+
+func TestLiveJoin(t *testing.T) {
+	const found = "[plaintext-to-tls]"
+	tests := []struct {
+		name string
+		do   func(r *liveRig)
+		want []string
+	}{
+		{"the packets first", func(r *liveRig) {
+			c := refusedFrom(7)
+			r.Connection(&c, r.now)
+			r.pass(200 * time.Millisecond)
+			r.line("127.0.0.1:7")
+			r.pass(time.Second)
+		}, []string{"whole 7 " + found + " lines 1", "entry of c7 "}},
+		{"the line first", func(r *liveRig) {
+			r.line("127.0.0.1:7")
+			r.pass(2 * time.Second)
+			c := refusedFrom(7)
+			r.Connection(&c, r.now)
+			r.pass(time.Second)
+		}, []string{"whole 7 " + found + " lines 1", "entry of c7 "}},
+		{"the line is late", func(r *liveRig) {
+			c := refusedFrom(7)
+			r.Connection(&c, r.now)
+			r.pass(3 * time.Second)
+			r.line("127.0.0.1:7")
+			r.pass(time.Minute)
+		}, []string{"whole 7 " + found + " lines 0", "late 7 " + found + " lines 1", "entry of c7 "}},
+		{"no line, and none without packets", func(r *liveRig) {
+			c := refusedFrom(7)
+			r.Connection(&c, r.now)
+			r.line("127.0.0.1:8")
+			r.pass(2 * time.Second)
+			r.pass(time.Minute)
+		}, []string{"whole 7 " + found + " lines 0", "entry of  no connection from 127.0.0.1:8 was seen within 10 s of it: NAT, a proxy in front of etcd, another interface, or dropped packets"}},
+		{"through a proxy", func(r *liveRig) {
+			c := refusedFrom(7)
+			c.Outgoing = netip.MustParseAddrPort("127.0.0.1:9")
+			r.line("127.0.0.1:9")
+			r.Connection(&c, r.now)
+			r.pass(time.Second)
+		}, []string{"whole 7 " + found + " lines 1", "entry of c7 "}},
+		{"the same port again", func(r *liveRig) {
+			c := refusedFrom(7)
+			r.Connection(&c, r.now)
+			r.line("127.0.0.1:7")
+			r.pass(time.Second)
+			d := refusedFrom(7)
+			d.Start, d.TCP.FirstPacket = d.Start.Add(time.Second), 77
+			r.Connection(&d, r.now)
+			r.line("127.0.0.1:7")
+			r.pass(time.Second)
+		}, []string{"whole 7 " + found + " lines 1", "entry of c7 ", "whole 7 " + found + " lines 1", "entry of c77 "}},
+		{"at the end", func(r *liveRig) {
+			c := refusedFrom(7)
+			r.Connection(&c, r.now)
+			r.line("127.0.0.1:8")
+		}, []string{"whole 7 " + found + " lines 0", "entry of  no connection from 127.0.0.1:8 was seen within 10 s of it: NAT, a proxy in front of etcd, another interface, or dropped packets"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newLiveRig()
+			tt.do(r)
+			r.Close(r.now)
+			if d := cmp.Diff(tt.want, r.got); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+			if len(r.recent)+len(r.order)+len(r.entries)+len(r.queue) != 0 {
+				t.Errorf("left behind: %d %d %d %d", len(r.recent), len(r.order), len(r.entries), len(r.queue))
+			}
+		})
+	}
+}
+
+// TestLiveJoinOpen: a healthy connection that was reported open, then closed by a check after its handshake, gets its line at its end.
+func TestLiveJoinOpen(t *testing.T) {
+	r := newLiveRig()
+	c := allTranscripts()["live TLS 1.3 mTLS"].diagnosed(testServer)
+	c.Stage = StageOpen
+	r.Connection(&c, r.now)
+	r.pass(time.Second)
+	c.Stage = StageEnd
+	r.Connection(&c, r.now)
+	r.Close(r.now)
+	if d := cmp.Diff([]string{"open 40000 [] lines 0", "end 40000 [] lines 0"}, r.got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+// TestLiveJoinIsBounded: what comes beyond the bounds goes out at once.
+func TestLiveJoinIsBounded(t *testing.T) {
+	r := newLiveRig()
+	for i := range maxLiveConnections + 10 {
+		c := refusedFrom(uint16(i + 1))
+		r.Connection(&c, r.now)
+	}
+	if len(r.got) != 10 || len(r.order) != maxLiveConnections {
+		t.Errorf("%d went out, %d wait", len(r.got), len(r.order))
+	}
+	for i := range maxLiveEntries + 10 {
+		r.line(fmt.Sprintf("10.0.0.1:%d", i+1))
+	}
+	if s := r.Stats(); s.Beyond != 10 || len(r.queue) != maxLiveEntries {
+		t.Errorf("%+v, %d wait", s, len(r.queue))
+	}
+	r.Close(r.now)
+}
