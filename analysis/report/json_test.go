@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -82,8 +83,13 @@ func TestJSONHasTheDocumentedFields(t *testing.T) {
 	c.Log, c.ByTime = []*analysis.LogEntry{fullEntry("text")}, true
 	unknown := plaintextConnection(30, 1)
 	unknown.Process = &analysis.Process{Why: "gone", UIDKnown: true, UID: 7}
+	unknown.Outgoing, unknown.Stage = netip.MustParseAddrPort("127.0.0.1:50000"), analysis.StageOpen
 	writeAll(t, &out, []*analysis.Connection{c, hiddenConnection(), unknown, plaintextConnection(40, 2, backoff)})
 	writeLog(t, NewLogJSON(&out), seedEntries())
+	live := NewJSON(&out)
+	if err := errors.Join(live.Statistics(&analysis.Statistics{}), live.Flush()); err != nil {
+		t.Fatal(err)
+	}
 	if err := NewProbeJSON(&out).Probe(fullProbe(t, "text")); err != nil {
 		t.Fatal(err)
 	}

@@ -45,6 +45,7 @@ func (t *Text) Connection(c *analysis.Connection) error {
 	worst := c.Worst()
 	if worst == nil {
 		t.headLine(c, healthy(c), "")
+		t.stage(c)
 		t.process(c)
 		t.logLines(c)
 		return t.written()
@@ -60,6 +61,7 @@ func (t *Text) Connection(c *analysis.Connection) error {
 		return t.written()
 	}
 	t.headLine(c, printable(worst.Title), string(worst.Code))
+	t.stage(c)
 	t.findings(c, worst)
 	t.series(c, again, before)
 	t.process(c)
@@ -269,7 +271,7 @@ type repeat struct {
 // repeat finds what was shown of the same failure and counts this one. before is what it was before this one; again is nil when
 // failures are not followed.
 func (t *Text) repeat(c *analysis.Connection) (again *repeat, before repeat) {
-	if t.options.All {
+	if t.options.All || c.Stage == analysis.StageUpdate || c.Stage == analysis.StageLate {
 		return nil, repeat{}
 	}
 	k := repeatKey{c.Client.Addr(), c.Server, c.Outcome, hashFindings(c.Findings)}
