@@ -20,6 +20,8 @@ type File struct {
 	secrets     []Secrets
 	secretBytes int64 // in secrets
 	err         error // what Next has ended with
+
+	handshakesOnly bool // of the pcapng section being read
 }
 
 // format is one of the two file formats.
@@ -42,6 +44,11 @@ func (f *File) Stats() Stats { return f.stats }
 
 // Secrets returns the decryption secrets found so far, in the order of the file, at most maxSecrets bytes of them.
 func (f *File) Secrets() []Secrets { return f.secrets }
+
+// HandshakesOnly reports whether the packets that Next gives are what --write-handshakes has kept: then bytes are missing between a
+// connection's handshake and its end by intent. It speaks of the pcapng section that the last packet came from, and is valid after the
+// first Next.
+func (f *File) HandshakesOnly() bool { return f.handshakesOnly }
 
 // Close closes the file; standard input stays open.
 func (f *File) Close() error {

@@ -5,6 +5,13 @@ import (
 	"math/bits"
 )
 
+// HandshakesOnly is the comment in the section header of a file whose bulk data was left out by intent. It is for programs: it never
+// changes, and stands alone in an option of its own, beside whatever other comments there are.
+const HandshakesOnly = "etcdtap: handshakes, first bytes and ends of connections only"
+
+// optionComment is opt_comment, which any block may have (draft-ietf-opsawg-pcapng, Section 3.5.1).
+const optionComment = 1
+
 // iface is a capture interface of the current section.
 type iface struct {
 	link     LinkType
@@ -49,6 +56,12 @@ func (r *pcapngReader) sectionHeader(f *File, body []byte) error {
 		r.base += int32(len(r.interfaces))
 	}
 	r.interfaces = r.interfaces[:0]
+	f.handshakesOnly = false
+	for o := (options{r: r, rest: body[fixed:]}); o.next(); {
+		if o.code == optionComment && string(o.value) == HandshakesOnly {
+			f.handshakesOnly = true
+		}
+	}
 	return nil
 }
 

@@ -149,3 +149,36 @@ func TestClock(t *testing.T) {
 		})
 	}
 }
+
+// TestHandshakesOnly: the mark is a comment of its own in a section header, in either byte order, and speaks of that section only.
+func TestHandshakesOnly(t *testing.T) {
+	section := func(w *pcapngFile, order binary.AppendByteOrder, options ...[]byte) {
+		w.order = order
+		w.block(blockSection, w.numbers(0x1a2b3c4d), order.AppendUint16(order.AppendUint16(nil, 1), 0),
+			[]byte{255, 255, 255, 255, 255, 255, 255, 255}, bytes.Join(options, nil))
+		w.iface(LinkRaw, 0)
+		w.packet(0, 1, 1, []byte("x"))
+	}
+	w := &pcapngFile{order: binary.LittleEndian}
+	mark := func() []byte { return w.option(optionComment, HandshakesOnly) }
+	section(w, binary.LittleEndian, w.option(4, "etcdtap v1"), mark(), w.option(optionComment, "ticket 42"), w.option(0, ""))
+	section(w, binary.LittleEndian, w.option(optionComment, "ticket 42"), w.option(0, ""))
+	section(w, binary.LittleEndian, w.option(optionComment, HandshakesOnly+"\n"), w.option(0, ""))
+	section(w, binary.LittleEndian, w.option(3, HandshakesOnly), w.option(0, ""))
+	w.order = binary.BigEndian
+	section(w, binary.BigEndian, mark())
+	section(w, binary.LittleEndian)
+	f := openBytes(t, bytes.NewReader(w.b))
+	if f.HandshakesOnly() {
+		t.Error("the mark is said to be there before anything was read")
+	}
+	for i, want := range []bool{true, false, false, false, true, false} {
+		var p Packet
+		if err := f.Next(&p); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.HandshakesOnly(); got != want {
+			t.Errorf("section %d: HandshakesOnly is %v, want %v", i, got, want)
+		}
+	}
+}
