@@ -16,6 +16,9 @@ const (
 	// plausibleJump is what even a loss that two segments agree on may be: past a quarter of the number space nobody can
 	// tell ahead from behind.
 	plausibleJump = 1 << 30
+	// unseenBytes is how many bytes may be acknowledged and not seen before they are given up, seen or not: far more than a capture
+	// disorders, and far less than numbers can tell.
+	unseenBytes = 1 << 28
 	// resetTolerance is how far from the expected number a RST may be and still count: Linux's largest receive buffer.
 	// A receiver is stricter (RFC 5961, Section 3.2), but the capture may have missed what it has not.
 	resetTolerance = 6 << 20
@@ -321,6 +324,9 @@ func (h *half) acknowledge(ack uint32) (plausible bool) {
 	h.recognizeKeepAlive()
 	return true
 }
+
+// unseen reports whether the other side has acknowledged so much more than was seen that nobody waits for it.
+func (h *half) unseen() bool { return h.is(halfAcked) && ahead(h.acked, h.next) > unseenBytes }
 
 // recognizeKeepAlive corrects where a stream is that was met in mid-stream by a keep-alive, whose number is one too low: the
 // answer acknowledges one more.

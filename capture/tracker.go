@@ -129,6 +129,9 @@ func (t *Tracker) Segment(p *Packet, s *Segment) {
 		if s.Ack != o.acked && !o.acknowledge(s.Ack) {
 			t.stats.Implausible++
 		}
+		if o.unseen() {
+			t.giveUpUnseen(c, d^1)
+		}
 		if o.is(halfWaiting) {
 			t.wait(c)
 		}
@@ -161,6 +164,9 @@ func (t *Tracker) follow(c *connection, d analysis.Direction, s *Segment) {
 	if s.Flags&flagACK != 0 && !o.acknowledge(s.Ack) {
 		t.stats.Implausible++
 	}
+	if o.unseen() {
+		t.giveUpUnseen(c, d^1)
+	}
 	if s.Flags&(flagSYN|flagACK) == flagACK && (d == analysis.FromClient || s.Length > 0) {
 		c.flags |= connEstablished // who has not seen the SYN-ACK, or its acknowledgement, cannot send this
 	}
@@ -192,6 +198,21 @@ func (t *Tracker) data(c *connection, d analysis.Direction, s *Segment, seq uint
 	}
 	l.arrive(stretch{seq, s.Length, s.Payload})
 	return d
+}
+
+// giveUpUnseen tells the observer of bytes that are acknowledged and will not be seen: of a capture with one side only, or of a file
+// without bulk data. Numbers go round every 4 GiB; who waits for the end cannot count what is missing.
+func (t *Tracker) giveUpUnseen(c *connection, d analysis.Direction) {
+	if c.stream == 0 {
+		t.attach(c)
+	}
+	l := t.lane(c, d)
+	to := l.h.acked
+	if l.h.is(halfFIN) && ahead(to, l.h.fin) > 0 {
+		to = l.h.fin
+	}
+	l.skipTo(to)
+	l.update()
 }
 
 // wait looks after the connection's holes.

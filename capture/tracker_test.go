@@ -275,3 +275,25 @@ func TestTrackerRoles(t *testing.T) {
 		})
 	}
 }
+
+// TestUnseenBulk: of a connection with one side in the capture, the other's bytes are counted by what is acknowledged, beyond
+// the 4 GiB after which numbers come again.
+func TestUnseenBulk(t *testing.T) {
+	for _, data := range []string{"", "hello"} {
+		r := newRig(TrackerOptions{})
+		r.play([]sent{{from: "c", flags: syn, seq: 99}, {from: "c", flags: ack, seq: 100, ack: 500, data: data}})
+		const step, steps = 8 << 20, 1200
+		seq := 100 + uint32(len(data))
+		for i := range uint32(steps) {
+			r.play([]sent{{from: "c", flags: ack, seq: seq, ack: 500 + (i+1)*step}})
+		}
+		r.play([]sent{{from: "c", flags: fin | ack, seq: seq, ack: 500 + steps*step%(1<<32)}})
+		r.Flush()
+		if len(r.got) != 1 {
+			t.Fatalf("%d connections, want 1", len(r.got))
+		}
+		if got := r.got[0]; got.Bytes[1] != steps*step || got.Missed[1] != steps*step || got.Bytes[0] != int64(len(data)) {
+			t.Errorf("with %q: %d bytes of the server, %d of them missed, want %d", data, got.Bytes[1], got.Missed[1], int64(steps*step))
+		}
+	}
+}
