@@ -23,6 +23,7 @@ var rules = []rule{
 	{"capture", []string{module + "proxy", module + "cmd/", module + "analysis/report"}, "capture produces facts; who shows them is not its business, and it never meets the proxy"},
 	{"capture/privilege", []string{module, "github.com/", "go.uber.org/", "net", "net/http", "os/exec"}, "privilege gives up what the process has, and knows nothing of what it was for"},
 	{"capture/live", []string{module + "proxy", module + "probe", module + "cmd/", module + "analysis", module + "analysis/", "go.uber.org/"}, "live sources give packets, as files do, and know nothing of what becomes of them"},
+	{"capture/savefile", []string{module + "proxy", module + "probe", module + "cmd/", module + "analysis/", "github.com/gopacket/", "go.uber.org/"}, "savefile turns packets, or what its caller tells of a connection, into files; it never meets the proxy, judges nothing, and prints nothing"},
 	{"probe", []string{module + "capture", module + "proxy", module + "cmd/", module + "analysis/report", "github.com/", "go.uber.org/", "os"}, "a probe makes handshakes and gives what they showed to the analysis; who shows it is not its business"},
 	{"proxy", []string{module + "capture", module + "cmd/", module + "analysis/report", "github.com/gopacket/"}, "the proxy has no packets"},
 	{"metrics", []string{module + "capture", module + "proxy", module + "probe", module + "cmd/", module + "analysis/report", "github.com/gopacket/", "go.uber.org/", "os/exec"}, "metrics count what they are told: capture and proxy know nothing of them, cmd brings them together"},

@@ -1,0 +1,19 @@
+//go:build unix
+
+package savefile
+
+import (
+	"io/fs"
+	"syscall"
+)
+
+const noFollow = syscall.O_NOFOLLOW
+
+// ownerOf is the user that a file belongs to.
+func ownerOf(info fs.FileInfo) (uid int, known bool) {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0, false
+	}
+	return int(s.Uid), true
+}
