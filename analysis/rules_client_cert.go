@@ -77,6 +77,9 @@ func (v *view) clientCertProblems() []problem {
 	if !allows(leaf, x509.ExtKeyUsageClientAuth) {
 		out = append(out, problem{CodeClientCertKeyUsage, Certain, "its extended key usage is " + usages(leaf) + ", and clients need clientAuth"})
 	}
+	if p, found := issuersProblem(chain, at); found && !slices.ContainsFunc(out, func(o problem) bool { return o.code == p.code }) {
+		out = append(out, p)
+	}
 	return out
 }
 

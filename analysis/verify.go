@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/x509"
+	"errors"
 	"net/netip"
 	"slices"
 	"time"
@@ -170,4 +171,58 @@ func sans(c *x509.Certificate) string {
 		list = append(list, ip.String())
 	}
 	return briefly(list)
+}
+
+// maxVerifiedKey is the largest RSA key, in bits, whose signatures are checked: crypto/tls takes no larger one (handshake_client.go).
+const maxVerifiedKey = 8192
+
+// issuersProblem is what crypto/x509 finds wrong with the issuers that came with a client's certificate: their period, their
+// usages, the length of the path, the names that they may sign for. The topmost of them stands for the CA, which nobody sends. It
+// reports false when it finds nothing.
+func issuersProblem(chain []*Certificate, at time.Time) (problem, bool) {
+	leaf := chain[0].X509
+	path := issuersOf(leaf, chain[1:])
+	if len(path) == 0 || !dated(at) || slices.ContainsFunc(path, largeKey) {
+		return problem{}, false
+	}
+	top := path[len(path)-1]
+	o := x509.VerifyOptions{Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool(), CurrentTime: at, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	o.Roots.AddCert(top)
+	for _, c := range path[:len(path)-1] {
+		o.Intermediates.AddCert(c)
+	}
+	_, err := leaf.Verify(o)
+	var invalid x509.CertificateInvalidError
+	if !errors.As(err, &invalid) || invalid.Cert == leaf && invalid.Reason == x509.Expired {
+		return problem{}, false // unknown authority: the path is not one by its signatures
+	}
+	text := "among the issuers that came with it, up to " + brief(top.Subject.String()) + ", "
+	switch invalid.Reason {
+	case x509.Expired:
+		return problem{CodeClientCertExpired, Certain, text + brief(invalid.Cert.Subject.String()) + " is not valid: " + validity(invalid.Cert, at)}, true
+	case x509.IncompatibleUsage:
+		return problem{CodeClientCertKeyUsage, Certain, text + "one has an extended key usage without clientAuth, and it holds for all below"}, true
+	}
+	return problem{CodeClientCertChainInvalid, Likely, text + "Go finds: " + brief(invalid.Error())}, true
+}
+
+// issuersOf follows the issuers' names from a certificate through those that came with it. Each is used once.
+func issuersOf(c *x509.Certificate, chain []*Certificate) []*x509.Certificate {
+	var path []*x509.Certificate
+	for range chain {
+		i := slices.IndexFunc(chain, func(n *Certificate) bool {
+			return n.X509 != nil && bytes.Equal(n.X509.RawSubject, c.RawIssuer) && !slices.Contains(path, n.X509)
+		})
+		if i < 0 || bytes.Equal(c.RawIssuer, c.RawSubject) {
+			break
+		}
+		c = chain[i].X509
+		path = append(path, c)
+	}
+	return path
+}
+
+func largeKey(c *x509.Certificate) bool {
+	k, ok := c.PublicKey.(*rsa.PublicKey)
+	return ok && k.N.BitLen() > maxVerifiedKey
 }
