@@ -90,13 +90,23 @@ func (c *Conn) knownMessage(d Direction, t tlswire.HandshakeType, n int) bool {
 // wrongVersion records a record of another version than the one agreed on: crypto/tls answers it with protocol_version
 // (conn.go, readRecordOrCCS: "received record with version %x when expecting version %x"). TLS 1.3 records say 1.2.
 func (c *Conn) wrongVersion(d Direction, h tlswire.RecordHeader, body []byte) bool {
-	if d != FromClient || c.tls.ServerHello == nil || h.Version == min(c.tls.Version, tlswire.VersionTLS12) {
+	agreed := c.tls.Version.String() + " was agreed"
+	switch {
+	case d != FromClient:
+		return false
+	case c.tls.ServerHello == nil:
+		// Not the one that a HelloRetryRequest asks for, even if that is captured late: its record says 1.2 (RFC 8446, Section 5.1).
+		if c.tls.ClientHello == nil || h.Version >= tlswire.VersionTLS12 || c.tls.ClientHello.MaxVersion() < tlswire.VersionTLS12 {
+			return false
+		}
+		agreed = "the first one offered " + tlswire.VersionTLS12.String() + " or later"
+	case h.Version == min(c.tls.Version, tlswire.VersionTLS12):
 		return false
 	}
 	if len(body) == 0 || tlswire.HandshakeType(body[0]) != tlswire.HandshakeClientHello {
 		return false // lenient stacks exist; only a hello begins anew
 	}
-	c.violate(d, ViolationDesync, &tlswire.SyntaxError{Path: "record.version", Problem: "a second ClientHello, in a record of " + h.Version.String() + ", after " + c.tls.Version.String() + " was agreed"})
+	c.violate(d, ViolationDesync, &tlswire.SyntaxError{Path: "record.version", Problem: "a second ClientHello, in a record of " + h.Version.String() + ", after " + agreed})
 	c.stream[d].phase = passing
 	return true
 }

@@ -165,10 +165,19 @@ func (v *view) outcomeTLS() Outcome {
 		return OutcomeRejectedByServer
 	case t.Version == tlswire.VersionTLS13 && v.shape.ClientAlertInLieu:
 		return OutcomeRejectedByClient
+	case v.desyncRefused():
+		return OutcomeRejectedByServer
 	case c.Close == CloseNone && s.Close == CloseNone && f.Ended == CloseEnd:
 		return OutcomePartial // still going on when the capture ended
 	}
 	return OutcomeAborted
+}
+
+// desyncRefused reports whether the server of TLS 1.3 answered what is no record of the connection with an encrypted alert.
+func (v *view) desyncRefused() bool {
+	e := &v.f.TLS.Encrypted[FromServer]
+	return v.violation(FromClient, ViolationDesync) != nil && v.shape.ServerFinished >= 0 &&
+		e.Records == int64(v.shape.ServerFinished)+2 && v.shape.isAlert(FromServer, &e.Last)
 }
 
 // outcomeTLSUnanswered judges TLS that was not answered by a byte.
@@ -180,13 +189,15 @@ func (v *view) outcomeTLSUnanswered() Outcome {
 		return OutcomePartial
 	case c.Close == CloseNone && s.Close == CloseNone:
 		return OutcomeNoReply
+	case v.deciding() != nil:
+		return OutcomeRejectedByClient // before it had sent a hello, or an answer came
+	case v.dataFirst() && v.answerTime() <= atOnce:
+		return OutcomePlaintextToTLS // crypto/tls calls it that, too, whatever follows the record's header
 	case v.clientClosedFirst():
 		if hello && v.gaveUpAfter() > atOnce {
 			return OutcomeNoReply // it waited for an answer
 		}
 		return OutcomeAborted
-	case v.dataFirst():
-		return OutcomePlaintextToTLS // crypto/tls calls it that, too
 	case !hello:
 		return OutcomeAborted
 	case v.answerTime() > atOnce, v.known&speaksTLS != 0:
@@ -195,10 +206,14 @@ func (v *view) outcomeTLSUnanswered() Outcome {
 	return OutcomeTLSToPlaintext
 }
 
-// dataFirst reports whether the client began with an application data record: spliced into the middle of a connection.
+// dataFirst reports whether the client began with a record that comes later in a connection: it was spliced into the middle of one.
 func (v *view) dataFirst() bool {
 	b := v.f.Stream[FromClient].FirstBytes
-	return len(b) > 0 && tlswire.ContentType(b[0]) == tlswire.ContentTypeApplicationData
+	if len(b) < tlswire.RecordHeaderLen {
+		return false
+	}
+	t := tlswire.ContentType(b[0])
+	return t == tlswire.ContentTypeApplicationData || t == tlswire.ContentTypeChangeCipherSpec
 }
 
 // established reports whether both sides completed the handshake as far as can be told.
@@ -229,7 +244,7 @@ const maxFlight = 5
 // keys are there, or a decrypted one before any data.
 func (v *view) plainAlert() bool {
 	for i := range v.f.TLS.Alerts {
-		if a := &v.f.TLS.Alerts[i]; !a.Encrypted && a.fatal() && (!a.Decrypted || a.BeforeData) {
+		if a := &v.f.TLS.Alerts[i]; !a.Encrypted && a.fatal() && (!a.Decrypted || a.BeforeData && !v.shape.Accepted) {
 			return true
 		}
 	}
@@ -243,8 +258,8 @@ func (v *view) refusedAfter() bool {
 	if v.f.TLS.Version != tlswire.VersionTLS13 || s.Requested != Yes || s.ClientFinished < 0 && !s.RefusedAfter || s.Accepted {
 		return false
 	}
-	if s.Client != PresentedEmpty && v.http2AtPeerPort() {
-		return false
+	if s.Client != PresentedEmpty && v.http2AtPeerPort() && !(s.RefusedAfter && v.ticketDue()) {
+		return false // the alert is the close_notify that answers the client's preface
 	}
 	for i := range v.f.TLS.Alerts { // what looks like a refusal was opened, and is none
 		if a := &v.f.TLS.Alerts[i]; a.From == FromServer && a.Decrypted && !a.fatal() {
@@ -276,7 +291,7 @@ func (v *view) deciding() *Alert {
 	// Behind a gap an encrypted alert may as well be the close_notify of a handshake whose end was lost.
 	whole := v.f.TLS.ServerHello != nil && !v.f.Stream[FromClient].EarlyGap && !v.f.Stream[FromServer].EarlyGap
 	for i := range v.f.TLS.Alerts {
-		if a := &v.f.TLS.Alerts[i]; !a.Encrypted && a.fatal() && (!a.Decrypted || a.BeforeData) || a.Encrypted && !a.Inferred && a.BeforeData && whole {
+		if a := &v.f.TLS.Alerts[i]; !a.Encrypted && a.fatal() && (!a.Decrypted || a.BeforeData && !v.shape.Accepted) || a.Encrypted && !a.Inferred && a.BeforeData && whole {
 			return a
 		}
 	}

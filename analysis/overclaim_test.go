@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/etcdtap/etcdtap/analysis/tlswire"
 )
 
 // TestClaimsNoMore holds the judgement to what was seen: each row was once called something surer, or something else.
@@ -14,7 +16,7 @@ func TestClaimsNoMore(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		script transcript
-		to     string // "other" for a port that is not etcd's
+		to     string // "other" for a port that is not etcd's, "peer"
 		want   Outcome
 		code   Code // that the findings must have; "" for none of severity error
 		never  Code // that they must not have
@@ -30,12 +32,23 @@ func TestClaimsNoMore(t *testing.T) {
 		{"a mid-stream start before any hello", transcript{loses(FromClient, -1), client(hello[40:])}.and(finBy(FromClient)...), "", OutcomePartial, "", CodeHandshakeAbandoned},
 		{"an alert to a client that never spoke", transcript{closes(FromClient, CloseFIN), server(alert(alertUnexpectedMessage)), closes(FromServer, CloseFIN)}, "", OutcomeNoData, "", CodePlaintextEtcd},
 		{"given up to bound memory", transcript{client(hello), closes(FromClient, CloseEvicted)}, "", OutcomePartial, "", CodeNoReply},
+		{"application data first, and the client's FIN", transcript{client(data(40))}.and(finBy(FromClient)...), "", OutcomePlaintextToTLS, CodePlaintextToTLS, CodeHandshakeAbandoned},
+		{"a ChangeCipherSpec first", transcript{client(ccs)}.and(finBy(FromClient)...), "", OutcomePlaintextToTLS, CodePlaintextToTLS, CodeHandshakeAbandoned},
+		{"a fatal alert first", transcript{client(alert(alertBadCertificate))}.and(finBy(FromClient)...), "", OutcomeRejectedByClient, CodeClientAlert, CodeHandshakeAbandoned},
+		{"three bytes and a reset", transcript{client("\x16\x03\x01"), closes(FromClient, CloseRST)}, "", OutcomeAborted, CodeConnectionReset, CodeHandshakeAbandoned},
+		{"a second hello before the first is answered", twoHellos(tlswire.VersionTLS10), "", OutcomeRejectedByServer, CodeRecordDesync, CodeServerAlert},
+		{"a second hello as after a HelloRetryRequest that is captured late", twoHellos(tlswire.VersionTLS12), "", OutcomeRejectedByServer, CodeServerAlert, CodeRecordDesync},
+		{"the client says close_notify, the server closes", closedByNotify(), "", OutcomeEstablished, "", CodeClientCertRevoked},
+		{"the same at the peer port", closedByNotify(), "peer", OutcomeEstablished, "", CodePeerSANMismatch},
 		{"good ALPN, refused all the same", helloRefusedWith(modern, alertNoApplicationProtocol), "", OutcomeRejectedByServer, CodeServerAlert, CodeALPNMismatch},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			to := testServer
-			if tt.to != "" {
+			switch tt.to {
+			case "other":
 				to = testOther
+			case "peer":
+				to = testPeer
 			}
 			c := tt.script.diagnosed(to)
 			if c.Outcome != tt.want {
@@ -53,6 +66,17 @@ func TestClaimsNoMore(t *testing.T) {
 			}
 		})
 	}
+}
+
+// twoHellos sends two at once, the second in a record of the version; the server takes the first.
+func twoHellos(second tlswire.Version) transcript {
+	first := healthy12()
+	return transcript{client(handshake(clientHello(modern)), record(tlswire.ContentTypeHandshake, second, clientHello(modern))), first[1], server(alert(alertProtocolVersion))}.and(finBy(FromServer)...)
+}
+
+// closedByNotify is TLS 1.2 with a client that sends nothing and takes its leave; the server is the first to close its stream.
+func closedByNotify() transcript {
+	return slices.Concat(healthy12()[:4], transcript{client(record(tlswire.ContentTypeAlert, v12, strings.Repeat("a", 26)))}.and(finBy(FromServer)...))
 }
 
 // TestNamesStay: wording for servers that are not etcd changes titles, never names from the wire. kubeadm's CA is called etcd-ca.

@@ -91,6 +91,7 @@ func (c *Connection) reconcile() {
 func (c *Connection) reconcileWith(e *LogEntry) {
 	text := &e.Findings[0]
 	line := text.Evidence[0]
+	c.yield(text.Code)
 	if text.Code == CodeUnrecognisedRejection {
 		c.Findings = append(c.Findings, text.clone())
 		return
@@ -118,6 +119,28 @@ func (c *Connection) reconcileWith(e *LogEntry) {
 		added.Confidence = min(added.Confidence, Likely)
 	}
 	c.Findings = append(c.Findings, added)
+}
+
+// yield gives up the guess that HTTP/2 was refused at the peer port, where the line says that the client's certificate was: where no
+// ticket is due, the lengths of TLS 1.3 are the same.
+func (c *Connection) yield(code Code) {
+	instead := CodeClientCertRefused
+	switch {
+	case slices.Contains(sharper(CodePeerSANMismatch), code): // after the handshake
+		instead = CodePeerSANMismatch
+	case !slices.Contains(sharper(CodeClientCertRefused), code):
+		return
+	}
+	i := slices.IndexFunc(c.Findings, func(f Finding) bool { return f.Code == CodeGRPCToPeerPort && f.Confidence < Certain })
+	if i < 0 || c.Outcome != OutcomeEstablished {
+		return
+	}
+	f := findingOf(instead, Likely)
+	f.Meaning, f.Evidence = "the server closed at once after the client's part of the handshake", c.Findings[i].Evidence
+	c.Findings[i] = f
+	if instead == CodeClientCertRefused {
+		c.Outcome = OutcomeRejectedByServer
+	}
 }
 
 // refutes reports whether the packets rule a line's cause out: TLS was spoken from the first byte, or the handshake completed and data

@@ -1,10 +1,6 @@
 package analysis
 
-import (
-	"time"
-
-	"github.com/etcdtap/etcdtap/analysis/tlswire"
-)
+import "time"
 
 func (v *view) refused() {
 	if v.result != OutcomeRefused {
@@ -99,7 +95,7 @@ func (v *view) connectionReset() {
 		f := v.add(CodeConnectionReset, Certain, "the client opened the connection and reset it after "+seconds(v.f.End.Sub(v.f.Start))+" without a byte, as a load balancer's health check does")
 		v.sawClose(f, FromClient)
 	case v.result != OutcomeAborted:
-	case c.Close == CloseRST && v.clientClosedFirst() && !v.cut():
+	case c.Close == CloseRST && v.clientClosedFirst():
 		f := v.add(CodeConnectionReset, Certain, "the client reset the connection "+v.stage())
 		v.sawClose(f, FromClient)
 	case s.Close == CloseRST && !v.clientClosedFirst() && v.waited() < timeoutFloor:
@@ -145,9 +141,9 @@ func (v *view) handshakeAbandoned() {
 	if v.result != OutcomeAborted || c.Incomplete || v.f.TLS == nil || v.cut() {
 		return
 	}
-	if closeNotify := v.closeNotifyFirst(); closeNotify {
-		f := v.add(CodeHandshakeAbandoned, Certain, "the client's first and only record is the alert close_notify: it gave up before it had sent a ClientHello")
-		f.saw(FromClient, c.FirstPacket, c.FirstAt, "alert close_notify")
+	if a := v.alertFirst(); a != nil {
+		f := v.add(CodeHandshakeAbandoned, Certain, "the client's first and only record is the alert "+a.Code.String()+": it gave up before it had sent a ClientHello")
+		f.sawAlert(a)
 		return
 	}
 	if c.Close != CloseFIN || !v.clientClosedFirst() {
@@ -161,10 +157,13 @@ func (v *view) handshakeAbandoned() {
 	v.sawClose(f, FromClient)
 }
 
-// closeNotifyFirst reports whether the client began with an alert record.
-func (v *view) closeNotifyFirst() bool {
-	b := v.f.Stream[FromClient].FirstBytes
-	return v.f.TLS.ClientHello == nil && v.f.TLS.SSLv2 == nil && len(b) > 0 && tlswire.ContentType(b[0]) == tlswire.ContentTypeAlert
+// alertFirst is the alert that the client began with, nil if it did not.
+func (v *view) alertFirst() *Alert {
+	t := v.f.TLS
+	if t.ClientHello != nil || t.SSLv2 != nil || len(t.Alerts) == 0 || t.Alerts[0].From != FromClient {
+		return nil
+	}
+	return &t.Alerts[0]
 }
 
 // handshakeEnded is for a handshake that was cut in a way that no other rule explains.

@@ -22,7 +22,22 @@ func (v *view) http2AtPeerPort() bool {
 	if inner := v.f.Stream[FromClient].Inner; !agreed && !v.onlyHTTP2() || inner != ProtocolNone && inner != ProtocolHTTP2 {
 		return false
 	}
-	return v.clientSentData() && v.peerAnswered() <= maxPeerAnswer && (v.f.Stream[FromServer].Close != CloseNone || t.Encrypted[FromServer].Last.Type == tlswire.ContentTypeAlert)
+	return v.clientSentData() && v.peerAnswered() <= maxPeerAnswer && v.serverEnded()
+}
+
+// serverEnded reports whether the server closed its stream, or its last record says that it is about to: a client that reads that
+// may reset the connection before the server's FIN.
+func (v *view) serverEnded() bool {
+	last := &v.f.TLS.Encrypted[FromServer].Last
+	alert := last.Type == tlswire.ContentTypeAlert || v.f.TLS.Version == tlswire.VersionTLS13 && v.shape.isAlert(FromServer, last)
+	return alert || v.f.Stream[FromServer].Close != CloseNone
+}
+
+// ticketDue reports whether the server of TLS 1.3 would have sent a ticket, had it taken the client's certificate: Go sends one to
+// every client that names a way to use it (crypto/tls, handshake_server_tls13.go, shouldSendSessionTickets). Go's own clients do not.
+func (v *view) ticketDue() bool {
+	h := v.f.TLS.ClientHello
+	return h != nil && slices.Contains(h.PSKModes, pskWithDHE)
 }
 
 // onlyHTTP2 reports whether the choice of protocol is hidden, and the client would take HTTP/2 alone.
@@ -75,6 +90,9 @@ func (v *view) grpcToPeerPort() {
 		f.Meaning += " without an answer"
 	}
 	f.Meaning += ". The certificates are right: gRPC belongs on the client port. Up to etcd 3.5 the peer port expects a second TLS inside the first, from 3.6 on it speaks HTTP/1 only"
+	if v.shape.RefusedAfter {
+		f.Meaning += ". Only the log can rule out that it was the client's certificate that was refused: without a ticket that looks the same"
+	}
 	f.saw(FromServer, t.ServerHelloAt.Packet, t.ServerHelloAt.At, "handshake completed, "+t.Version.String())
 	client, preface := &t.Encrypted[FromClient], "the client's encrypted HTTP/2 preface, then nothing that was answered"
 	if v.f.Stream[FromClient].Inner == ProtocolHTTP2 {
@@ -138,10 +156,22 @@ func (v *view) peerSANMismatch() {
 	v.sawClose(f, FromServer)
 }
 
+// clientEndedFirst reports whether the client's close_notify, or its close where it sent none, came before the server's. Who has read
+// the other's close_notify may well be the first to send FIN.
+func (v *view) clientEndedFirst() bool {
+	if alerts := v.f.TLS.Alerts; len(alerts) > 0 { // in order
+		a, other := &alerts[0], &v.f.Stream[alerts[0].From.Other()]
+		if other.Close == CloseNone || !other.ClosedAt.Before(a.At) {
+			return a.From == FromClient
+		}
+	}
+	return v.clientClosedFirst()
+}
+
 // closedAfterHandshake reports whether the server took a client certificate and then was the first to close, with no data sent.
 func (v *view) closedAfterHandshake() bool {
 	t, s := v.f.TLS, &v.f.Stream[FromServer]
-	if s.Close == CloseNone || v.clientClosedFirst() || v.waited() >= timeoutFloor {
+	if s.Close == CloseNone || v.clientEndedFirst() || v.waited() >= timeoutFloor {
 		return false
 	}
 	server, client := &t.Encrypted[FromServer], &t.Encrypted[FromClient]

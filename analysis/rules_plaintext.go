@@ -3,6 +3,8 @@ package analysis
 import (
 	"bytes"
 	"strings"
+
+	"github.com/etcdtap/etcdtap/analysis/tlswire"
 )
 
 // firstBytes describes what a stream began with, in a phrase that can stand after "sent".
@@ -91,7 +93,7 @@ func (v *view) plaintextToTLS() {
 	}
 	what := c.firstBytes()
 	if v.dataFirst() {
-		what = "TLS application data without a handshake before it: it was spliced into the middle of a connection"
+		what = "a TLS record of type " + tlswire.ContentType(c.FirstBytes[0]).String() + " without a handshake before it: it was spliced into the middle of a connection"
 	}
 	f := v.add(CodePlaintextToTLS, Certain, "the client sent "+what+"; "+v.serverAnswer())
 	if v.endpoint == EndpointOther && v.known&speaksTLS == 0 {

@@ -1,0 +1,89 @@
+package analysis
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/etcdtap/etcdtap/analysis/tlswire"
+)
+
+// http2AtPeer is HTTP/2 over TLS 1.3 at the peer port, after the flight of a client that presents a certificate.
+func http2AtPeer(tickets bool, then ...int) *Facts {
+	e := encrypted{hello: tlswire.ClientHello{ALPN: []string{"h2"}}, lengths: asking(append([]int{-902, -281, -53}, then...)...)}
+	if tickets {
+		e.hello.PSKModes = []uint8{pskWithDHE}
+	}
+	f := e.facts()
+	f.Client, f.Server, f.Start, f.End = testClient, testPeer, testTime, testTime
+	for d := range f.Stream {
+		s := &f.Stream[d]
+		s.Protocol, s.Bytes, s.Close, s.ClosedAt = ProtocolTLS, 2000, CloseFIN, testTime.Add(1<<20)
+		s.ClosePacket = int64(40 - d) // the server first
+	}
+	return f
+}
+
+// TestHTTP2AtPeerPort tells a refused certificate from a refused protocol, where a ticket is due or the server said more.
+func TestHTTP2AtPeerPort(t *testing.T) {
+	const ticket, preface, alert, badRequest = 1200, -41, 19, 120
+	for _, tt := range []struct {
+		name    string
+		facts   *Facts
+		outcome Outcome
+		code    Code
+		says    string
+	}{
+		{"a ticket, then close_notify", http2AtPeer(true, ticket, preface, alert), OutcomeEstablished, CodeGRPCToPeerPort, "wrong port"},
+		{"a ticket was due: the alert is about the certificate", http2AtPeer(true, preface, alert), OutcomeRejectedByServer, CodeClientCertRefused, "refused the certificate"},
+		{"no ticket is due: it may be either", http2AtPeer(false, preface, alert), OutcomeEstablished, CodeGRPCToPeerPort, "looks the same"},
+		{"400 Bad Request", http2AtPeer(false, preface, badRequest, alert), OutcomeEstablished, CodeGRPCToPeerPort, "400 Bad Request"},
+		{"the client resets when it has read that", resetBy(FromClient, http2AtPeer(false, preface, badRequest, alert)), OutcomeEstablished, CodeGRPCToPeerPort, "400 Bad Request"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var d Diagnoser
+			c := d.Diagnose(tt.facts)
+			if c.Outcome != tt.outcome {
+				t.Errorf("outcome %v, want %v", c.Outcome, tt.outcome)
+			}
+			if len(c.Findings) == 0 || c.Findings[0].Code != tt.code {
+				t.Fatalf("want %s, got %v", tt.code, c.Findings)
+			}
+			if f := &c.Findings[0]; !strings.Contains(f.Title+": "+f.Meaning, tt.says) || f.Confidence != Likely {
+				t.Errorf("%v, want %q: %s", f.Confidence, tt.says, f.Meaning)
+			}
+		})
+	}
+}
+
+// resetBy has d's side reset the connection before the other could close.
+func resetBy(d Direction, f *Facts) *Facts {
+	f.Stream[d].Close, f.Stream[d.Other()].Close = CloseRST, CloseNone
+	return f
+}
+
+// TestLogKnowsCertificate: where the lengths leave it open, the line decides, and the outcome follows.
+func TestLogKnowsCertificate(t *testing.T) {
+	for _, tt := range []struct {
+		name, err string
+		outcome   Outcome
+		code      Code
+	}{
+		{"refused in the handshake", server120 + unknownCA, OutcomeRejectedByServer, CodeClientCertUntrusted},
+		{"refused after it", `tls: \"127.0.0.1\" does not match any of DNSNames [\"a.test\"]`, OutcomeEstablished, CodePeerSANMismatch},
+		{"the protocol was refused", noRecord, OutcomeEstablished, CodeGRPCToPeerPort},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			list := connections(seenConn{port(1), 0, []Finding{guess(CodeGRPCToPeerPort)}})
+			list[0].Outcome = OutcomeEstablished
+			_, out := joining(t, list, rejectionAt(testTime, port(1), tt.err))
+			c := out[0]
+			has := func(code Code) bool {
+				return slices.ContainsFunc(c.Findings, func(f Finding) bool { return f.Code == code })
+			}
+			if c.Outcome != tt.outcome || !has(tt.code) || tt.code != CodeGRPCToPeerPort && has(CodeGRPCToPeerPort) {
+				t.Errorf("%v %v", c.Outcome, c.Findings)
+			}
+		})
+	}
+}
