@@ -16,6 +16,7 @@ func (k *checker) configuration() {
 	k.port(EndpointClient, "--listen-client-urls", d.ListenClient)
 	k.port(EndpointPeer, "--listen-peer-urls", d.ListenPeer)
 	k.missingFiles()
+	k.parameters()
 }
 
 // port judges one of the two ports.

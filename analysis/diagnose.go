@@ -163,6 +163,7 @@ var rules = [...]func(*view){
 	(*view).serverCertWithoutClientAuth,
 	(*view).crlUnreadable,
 	(*view).notAllowed,
+	(*view).configuredParameters,
 	(*view).certificateFiles, // names files in what the others have found
 }
 

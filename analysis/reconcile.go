@@ -14,7 +14,7 @@ func sharper(packets Code) []Code {
 	switch packets {
 	case CodeClientCertRefused, CodeClientCertNotAllowed, CodeClientCertMissing, CodeServerAlert:
 		return []Code{CodeClientCertMissing, CodeClientCertUntrusted, CodeClientCertExpired, CodeClientCertKeyUsage, CodeClientCertChainInvalid,
-			CodeClientCertInvalid, CodeClientCertNotAllowed, CodeClientCertRevoked, CodeCARegenerated, CodeCRLUnreadable, CodeFIPSRefused}
+			CodeClientCertInvalid, CodeClientCertNotAllowed, CodeClientCertRevoked, CodeCARegenerated, CodeCRLUnreadable, CodeFIPSRefused, CodeMalformedClientHello}
 	case CodeClientCertUntrusted:
 		return []Code{CodeCARegenerated, CodeClientCertChainInvalid}
 	case CodePeerSANMismatch, CodeClientCertRevoked:

@@ -194,6 +194,8 @@ func (v *view) noCommonParameters() {
 		cipher(Likely, ": the client offers only suites for RSA certificates; the server's is probably ECDSA, or --cipher-suites leaves none over")
 	case o.signaturesRSA == 0 && len(h.SignatureAlgorithms) > 0:
 		signature(Likely)
+	case a.Code == alertIllegalParameter:
+		// The offer suits, and something in the hello does not: serverAlert.
 	default:
 		cipher(Possible, " that the server's certificate and its --cipher-suites allow")
 	}

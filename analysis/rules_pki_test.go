@@ -113,6 +113,10 @@ func deployRows(t testing.TB) []deployRow {
 
 		{name: "by the configuration", script: refusing(p.client.Certificate[0], alertBadCertificate), to: testPeer, config: strings.Replace(tlsConfig, "peer.crt, ", "peer.crt, allowed-cn: [member], ", 1), code: CodeClientCertNotAllowed, confidence: Likely, fault: FaultClient, says: "allows the common name member"},
 
+		{name: "by the configuration", script: helloRefusedWith(with(func(o *helloOptions) { o.versions = nil }), alertProtocolVersion), config: tlsConfig + "tls-min-version: TLS1.3\n", code: CodeVersionMismatch, confidence: Certain, fault: FaultServer, says: "etcd.yaml has --tls-min-version=TLS1.3"},
+		{name: "by the configuration", script: helloRefusedWith(with(func(o *helloOptions) { o.suites, o.versions = []uint16{0xc02b, 0xc02f}, nil }), alertHandshakeFailure), config: tlsConfig + "cipher-suites: [TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384]\n", code: CodeCipherMismatch, confidence: Certain, fault: FaultServer, says: "offers none of those. The configuration etcd.yaml has --cipher-suites=TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"},
+		{name: "by another reason", script: helloRefusedWith(with(func(o *helloOptions) { o.suites, o.versions = []uint16{0xc02b, 0xc02f}, nil }), alertHandshakeFailure), config: tlsConfig + "cipher-suites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]\n", code: CodeCipherMismatch, confidence: Possible, fault: FaultUnknown, says: "has --cipher-suites="},
+
 		{name: "file in the meaning", script: live("TLS 1.2 client expired"), files: map[string][]byte{"healthcheck-client.crt": der(p.clientOld.Certificate)}, code: CodeClientCertExpired, confidence: Certain, fault: FaultClient, says: "is the file /etc/kubernetes/pki/etcd/healthcheck-client.crt"},
 		{name: "file by size", script: live("TLS 1.3 client of another CA"), files: map[string][]byte{"client.crt": der(p.clientOther.Certificate)}, code: CodeClientCertRefused, confidence: Likely, fault: FaultClient, says: "bytes of DER, fits /etc/kubernetes/pki/etcd/client.crt"},
 	}
