@@ -40,6 +40,7 @@ func TestClaimsNoMore(t *testing.T) {
 		{"a second hello as after a HelloRetryRequest that is captured late", twoHellos(tlswire.VersionTLS12), "", OutcomeRejectedByServer, CodeServerAlert, CodeRecordDesync},
 		{"the client says close_notify, the server closes", closedByNotify(), "", OutcomeEstablished, "", CodeClientCertRevoked},
 		{"the same at the peer port", closedByNotify(), "peer", OutcomeEstablished, "", CodePeerSANMismatch},
+		{"closed at once after the handshake, with a certificate for its address", closedAtOnce(), "peer", OutcomeEstablished, CodeClientCertRevoked, CodePeerSANMismatch},
 		{"good ALPN, refused all the same", helloRefusedWith(modern, alertNoApplicationProtocol), "", OutcomeRejectedByServer, CodeServerAlert, CodeALPNMismatch},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -77,6 +78,11 @@ func twoHellos(second tlswire.Version) transcript {
 // closedByNotify is TLS 1.2 with a client that sends nothing and takes its leave; the server is the first to close its stream.
 func closedByNotify() transcript {
 	return slices.Concat(healthy12()[:4], transcript{client(record(tlswire.ContentTypeAlert, v12, strings.Repeat("a", 26)))}.and(finBy(FromServer)...))
+}
+
+// closedAtOnce is TLS 1.2 that the server ends after the handshake.
+func closedAtOnce() transcript {
+	return slices.Concat(healthy12()[:4], transcript{server(record(tlswire.ContentTypeAlert, v12, strings.Repeat("a", 26)))}.and(finBy(FromServer)...))
 }
 
 // TestNamesStay: wording for servers that are not etcd changes titles, never names from the wire. kubeadm's CA is called etcd-ca.

@@ -38,6 +38,7 @@ func TestHTTP2AtPeerPort(t *testing.T) {
 		{"a ticket was due: the alert is about the certificate", http2AtPeer(true, preface, alert), OutcomeRejectedByServer, CodeClientCertRefused, "refused the certificate"},
 		{"no ticket is due: it may be either", http2AtPeer(false, preface, alert), OutcomeEstablished, CodeGRPCToPeerPort, "looks the same"},
 		{"400 Bad Request", http2AtPeer(false, preface, badRequest, alert), OutcomeEstablished, CodeGRPCToPeerPort, "400 Bad Request"},
+		{"the client has gone when that comes", resetBy(FromClient, http2AtPeer(false, preface, -19, badRequest)), OutcomeEstablished, CodeGRPCToPeerPort, "400 Bad Request"},
 		{"the client resets when it has read that", resetBy(FromClient, http2AtPeer(false, preface, badRequest, alert)), OutcomeEstablished, CodeGRPCToPeerPort, "400 Bad Request"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -65,23 +66,29 @@ func resetBy(d Direction, f *Facts) *Facts {
 // TestLogKnowsCertificate: where the lengths leave it open, the line decides, and the outcome follows.
 func TestLogKnowsCertificate(t *testing.T) {
 	for _, tt := range []struct {
-		name, err string
-		outcome   Outcome
-		code      Code
+		name    string
+		guess   Code
+		err     string
+		outcome Outcome
+		code    Code
 	}{
-		{"refused in the handshake", server120 + unknownCA, OutcomeRejectedByServer, CodeClientCertUntrusted},
-		{"refused after it", `tls: \"127.0.0.1\" does not match any of DNSNames [\"a.test\"]`, OutcomeEstablished, CodePeerSANMismatch},
-		{"the protocol was refused", noRecord, OutcomeEstablished, CodeGRPCToPeerPort},
+		{"refused in the handshake", CodeGRPCToPeerPort, server120 + unknownCA, OutcomeRejectedByServer, CodeClientCertUntrusted},
+		{"refused after it", CodeGRPCToPeerPort, `tls: \"127.0.0.1\" does not match any of DNSNames [\"a.test\"]`, OutcomeEstablished, CodePeerSANMismatch},
+		{"not in the handshake, but after it", CodeClientCertRefused, "certificate serial 3f2a revoked", OutcomeEstablished, CodeClientCertRevoked},
+		{"in the handshake indeed", CodeClientCertRefused, server120 + unknownCA, OutcomeRejectedByServer, CodeClientCertUntrusted},
+		{"the protocol was refused", CodeGRPCToPeerPort, noRecord, OutcomeEstablished, CodeGRPCToPeerPort},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			list := connections(seenConn{port(1), 0, []Finding{guess(CodeGRPCToPeerPort)}})
-			list[0].Outcome = OutcomeEstablished
+			list := connections(seenConn{port(1), 0, []Finding{guess(tt.guess)}})
+			if tt.guess == CodeGRPCToPeerPort {
+				list[0].Outcome = OutcomeEstablished
+			}
 			_, out := joining(t, list, rejectionAt(testTime, port(1), tt.err))
 			c := out[0]
 			has := func(code Code) bool {
 				return slices.ContainsFunc(c.Findings, func(f Finding) bool { return f.Code == code })
 			}
-			if c.Outcome != tt.outcome || !has(tt.code) || tt.code != CodeGRPCToPeerPort && has(CodeGRPCToPeerPort) {
+			if c.Outcome != tt.outcome || !has(tt.code) || tt.code != tt.guess && has(tt.guess) {
 				t.Errorf("%v %v", c.Outcome, c.Findings)
 			}
 		})

@@ -121,13 +121,16 @@ func (c *Connection) reconcileWith(e *LogEntry) {
 	c.Findings = append(c.Findings, added)
 }
 
-// yield gives up the guess that HTTP/2 was refused at the peer port, where the line says that the client's certificate was: where no
-// ticket is due, the lengths of TLS 1.3 are the same.
+// yield gives up what was guessed from the lengths of TLS 1.3 alone, where the line knows better whether the client's certificate was
+// refused in the handshake, after it, or HTTP/2 at the peer port: where no ticket is due, the lengths are the same.
 func (c *Connection) yield(code Code) {
 	instead := CodeClientCertRefused
 	switch {
 	case slices.Contains(sharper(CodePeerSANMismatch), code): // after the handshake
 		instead = CodePeerSANMismatch
+		if c.Outcome == OutcomeRejectedByServer && slices.ContainsFunc(c.Findings, func(f Finding) bool { return f.Code == CodeClientCertRefused && f.Confidence < Certain }) {
+			c.Outcome = OutcomeEstablished
+		}
 	case !slices.Contains(sharper(CodeClientCertRefused), code):
 		return
 	}
@@ -169,6 +172,7 @@ func (c *Connection) takeIn(text *Finding, line Evidence) bool {
 	for i := range c.Findings {
 		if f := &c.Findings[i]; f.Code == text.Code {
 			c.confirm(f, line)
+			f.Severity = max(f.Severity, text.Severity)
 			return true
 		}
 	}

@@ -60,3 +60,13 @@ func TestReconcile(t *testing.T) {
 		})
 	}
 }
+
+// TestConfirmedWeight: what was a warning while it was a guess weighs what the line says.
+func TestConfirmedWeight(t *testing.T) {
+	perhaps := onPackets(CodeClientCertRevoked, Possible)
+	perhaps.Severity = Warning
+	_, out := joining(t, connections(seenConn{port(1), 0, []Finding{perhaps}}), rejectionAt(testTime, port(1), "certificate serial 3f2a revoked"))
+	if f := out[0].Findings[0]; f.Code != CodeClientCertRevoked || f.Severity != Error || f.Confidence != Certain {
+		t.Errorf("%s %v %v", f.Code, f.Severity, f.Confidence)
+	}
+}

@@ -22,7 +22,7 @@ func (v *view) http2AtPeerPort() bool {
 	if inner := v.f.Stream[FromClient].Inner; !agreed && !v.onlyHTTP2() || inner != ProtocolNone && inner != ProtocolHTTP2 {
 		return false
 	}
-	return v.clientSentData() && v.peerAnswered() <= maxPeerAnswer && v.serverEnded()
+	return v.clientSentData() && v.peerAnswered() <= maxPeerAnswer && (v.serverEnded() || v.answeredBadRequest())
 }
 
 // serverEnded reports whether the server closed its stream, or its last record says that it is about to: a client that reads that
@@ -102,18 +102,23 @@ func (v *view) grpcToPeerPort() {
 	v.sawClose(f, FromServer)
 }
 
+// answeredBadRequest recognises the answer of 3.6 and later by its length.
+func (v *view) answeredBadRequest() bool {
+	const badRequest = 103 // "HTTP/1.1 400 Bad Request", its headers and body, as net/http writes it (server.go)
+	overhead := 24         // TLS 1.2 AES-GCM: explicit nonce and tag
+	if v.f.TLS.Version == tlswire.VersionTLS13 {
+		overhead = innerType + tagLength
+	}
+	return slices.ContainsFunc(v.f.TLS.Encrypted[FromServer].Shape, func(r RecordShape) bool {
+		return r.Type == tlswire.ContentTypeApplicationData && r.Length == badRequest+overhead
+	})
+}
+
 // afterAnswer tells 3.6's answer inside TLS from 3.5's silence by the length of what the server sent.
 func (v *view) afterAnswer(records int64) string {
 	t := v.f.TLS
-	const badRequest = 103 // "HTTP/1.1 400 Bad Request", its headers and body, as net/http writes it (server.go)
-	overhead := 24         // TLS 1.2 AES-GCM: explicit nonce and tag
-	if t.Version == tlswire.VersionTLS13 {
-		overhead = innerType + tagLength
-	}
-	for _, r := range t.Encrypted[FromServer].Shape {
-		if r.Type == tlswire.ContentTypeApplicationData && r.Length == badRequest+overhead {
-			return " after a record as long as HTTP's \"400 Bad Request\", as etcd 3.6 and later answer"
-		}
+	if v.answeredBadRequest() {
+		return " after a record as long as HTTP's \"400 Bad Request\", as etcd 3.6 and later answer"
 	}
 	if t.Version == tlswire.VersionTLS13 && records == 1 {
 		return " without an answer, as etcd 3.5 and earlier do"
@@ -134,25 +139,29 @@ func (v *view) peerSANMismatch() {
 		return // the close_notify that explains it may be among what is missing
 	}
 	if v.endpoint == EndpointClient {
-		f := v.add(CodeClientCertRevoked, Possible, "the handshake completed and the server closed at once, without a byte of data: after the handshake etcd looks only at the certificate revocation list (--client-crl-file)")
-		f.Severity = Warning
-		v.sawClose(f, FromServer)
+		v.perhapsRevoked("(--client-crl-file)")
 		return
 	}
 	confidence, text := Likely, "the handshake completed and the peer port closed at once, without a byte of data: after the handshake etcd compares the addresses in the client's certificate with "+v.f.Client.Addr().String()+", where it comes from, and looks at the revocation list"
 	if c := v.f.TLS.Certificates[FromClient].Chain; len(c) > 0 && c[0].X509 != nil {
 		leaf := c[0].X509
 		switch {
-		case hasIP(leaf, v.f.Client.Addr()):
-			return // its address is right; a CRL would be the reason
-		case len(leaf.DNSNames) == 0 && len(leaf.IPAddresses) == 0:
-			return // etcd takes a certificate without any
+		case hasIP(leaf, v.f.Client.Addr()), len(leaf.DNSNames) == 0 && len(leaf.IPAddresses) == 0: // etcd takes one without any
+			v.perhapsRevoked("(--peer-crl-file), for nothing is wrong with the addresses in the client's certificate")
+			return
 		case len(leaf.DNSNames) == 0:
 			confidence = Certain
 		}
 		text += "; the certificate is valid for " + sans(leaf)
 	}
 	f := v.add(CodePeerSANMismatch, confidence, text)
+	v.sawClose(f, FromServer)
+}
+
+// perhapsRevoked: what is left to close for at once, after the handshake.
+func (v *view) perhapsRevoked(where string) {
+	f := v.add(CodeClientCertRevoked, Possible, "the handshake completed and the server closed at once, without a byte of data: after the handshake etcd looks only at the certificate revocation list "+where)
+	f.Severity = Warning
 	v.sawClose(f, FromServer)
 }
 

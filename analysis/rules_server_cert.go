@@ -142,9 +142,9 @@ func (v *view) serverName() {
 	}
 }
 
-// unusedByClient reports whether the client was the first to close, and sent no application data before (TLS 1.2).
+// unusedByClient reports whether the client was the first to take its leave, and sent no application data before (TLS 1.2).
 func (v *view) unusedByClient() bool {
-	return v.f.TLS.Version != tlswire.VersionTLS13 && v.f.TLS.Encrypted[FromClient].Data == 0 && v.clientClosedFirst()
+	return v.f.TLS.Version != tlswire.VersionTLS13 && v.f.TLS.Encrypted[FromClient].Data == 0 && v.clientEndedFirst()
 }
 
 // serverCertificate judges the server's certificate by itself.
