@@ -21,6 +21,7 @@ type rule struct {
 
 var rules = []rule{
 	{"capture", []string{module + "proxy", module + "cmd/", module + "analysis/report"}, "capture produces facts; who shows them is not its business, and it never meets the proxy"},
+	{"capture/owner", []string{module + "capture", module + "proxy", module + "probe", module + "cmd/", module + "analysis/report", "github.com/", "net", "net/http"}, "owner asks the kernel who has a socket: it sees no packet, and talks to nobody but its child"},
 	{"capture/privilege", []string{module, "github.com/", "go.uber.org/", "net", "net/http", "os/exec"}, "privilege gives up what the process has, and knows nothing of what it was for"},
 	{"capture/live", []string{module + "proxy", module + "probe", module + "cmd/", module + "analysis", module + "analysis/", "go.uber.org/"}, "live sources give packets, as files do, and know nothing of what becomes of them"},
 	{"capture/savefile", []string{module + "proxy", module + "probe", module + "cmd/", module + "analysis/", "github.com/gopacket/", "go.uber.org/"}, "savefile turns packets, or what its caller tells of a connection, into files; it never meets the proxy, judges nothing, and prints nothing"},
@@ -72,6 +73,8 @@ func allowed(pkg, imp string) bool {
 			imp == module+"analysis/keylog" || imp == module+"analysis/tlscrypt"
 	case "analysis/tlscrypt":
 		return imp == module+"analysis/tlswire"
+	case "capture/owner":
+		return imp == module+"analysis" || imp == module+"capture/privilege"
 	case "analysis/report", "probe":
 		return strings.HasPrefix(imp, module+"analysis")
 	}

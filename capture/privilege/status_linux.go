@@ -31,6 +31,12 @@ func statusOf(name string) (*status, error) {
 	return s, nil
 }
 
+// Has reports whether the calling thread has all of these capabilities in effect.
+func Has(list ...Capability) bool {
+	s, err := statusOf("/proc/thread-self/status")
+	return err == nil && s.effective&setOf(list...) == setOf(list...)
+}
+
 func parseStatus(text string) (*status, error) {
 	s := new(status)
 	missing := map[string]bool{"Uid": true, "Gid": true, "Groups": true, "CapInh": true, "CapPrm": true, "CapEff": true, "CapBnd": true, "NoNewPrivs": true}

@@ -1,0 +1,172 @@
+package owner
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/etcdtap/etcdtap/analysis"
+)
+
+// key names a connection. The time is part of it since ports are used again: an answer is of the one connection that was asked about.
+type key struct {
+	client, server netip.AddrPort
+	start          int64 // nanoseconds since 1970
+}
+
+func keyOf(client, server netip.AddrPort, start time.Time) key {
+	return key{plainAddress(client), plainAddress(server), start.UnixNano()}
+}
+
+// plainAddress is a without IPv4-in-IPv6 form and zone, as packets have it.
+func plainAddress(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
+}
+
+// answer is what is known of one connection's owner. process may be read once done is closed.
+type answer struct {
+	key     key
+	done    chan struct{}
+	process analysis.Process
+}
+
+// answers remembers the last maxAnswers answers, and who is waited for. It is safe for concurrent use.
+type answers struct {
+	lock    sync.Mutex
+	byKey   map[key]*answer
+	ring    [maxAnswers]*answer // in the order of asking; the slot of the next one holds the oldest
+	foreign atomic.Int64
+	next    uint64 // number of answers begun; also the id of the next, by which the child's replies name it
+	stats   Stats
+}
+
+// begin makes room for an answer and gives its number. The oldest is forgotten, and who waits for it told.
+func (a *answers) begin(k key) uint64 {
+	a.lock.Lock()
+	defer a.lock.Unlock()
+	id := a.next
+	a.next++
+	slot := &a.ring[id%maxAnswers]
+	if old := *slot; old != nil {
+		if a.byKey[old.key] == old {
+			delete(a.byKey, old.key)
+		}
+		a.settle(old, analysis.Process{Why: whyTooMany})
+	}
+	*slot = &answer{key: k, done: make(chan struct{})}
+	a.byKey[k] = *slot
+	a.stats.Asked++
+	return id
+}
+
+// give sets the answer of a number. A number that is not open any more, or never was, is ignored.
+func (a *answers) give(id uint64, p analysis.Process) {
+	a.lock.Lock()
+	defer a.lock.Unlock()
+	if open := a.open(id); open != nil {
+		a.settle(open, p)
+	}
+}
+
+// drop answers that there were too many.
+func (a *answers) drop(id uint64) {
+	a.lock.Lock()
+	defer a.lock.Unlock()
+	if open := a.open(id); open != nil {
+		a.stats.Dropped++
+		a.settle(open, analysis.Process{Why: whyTooMany})
+	}
+}
+
+// forget takes a question back whose client turned out to be elsewhere.
+func (a *answers) forget(id uint64) {
+	a.lock.Lock()
+	defer a.lock.Unlock()
+	open := a.open(id)
+	if open == nil {
+		return
+	}
+	delete(a.byKey, open.key)
+	a.ring[id%maxAnswers] = nil
+	a.stats.Asked--
+	a.foreign.Add(1)
+	close(open.done)
+}
+
+// giveUp answers all that is open.
+func (a *answers) giveUp(why string) {
+	a.lock.Lock()
+	defer a.lock.Unlock()
+	for _, x := range a.ring {
+		if x != nil {
+			a.settle(x, analysis.Process{Why: why})
+		}
+	}
+}
+
+// open is the unanswered question of a number, nil when there is none.
+func (a *answers) open(id uint64) *answer {
+	if id >= a.next || a.next-id > maxAnswers {
+		return nil
+	}
+	x := a.ring[id%maxAnswers]
+	if x == nil || x.settled() {
+		return nil
+	}
+	return x
+}
+
+func (x *answer) settled() bool {
+	select {
+	case <-x.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// settle sets x's answer unless it has one. The lock is held.
+func (a *answers) settle(x *answer, p analysis.Process) {
+	if x.settled() {
+		return
+	}
+	if p.Known {
+		a.stats.Known++
+	} else {
+		a.stats.Unknown++
+	}
+	x.process = p
+	close(x.done)
+}
+
+// find waits for the answer about a connection; ok is false when it was not asked for, or is forgotten, or its client is elsewhere.
+func (a *answers) find(k key, wait time.Duration) (p analysis.Process, ok bool) {
+	a.lock.Lock()
+	x := a.byKey[k]
+	a.lock.Unlock()
+	if x == nil {
+		return analysis.Process{}, false
+	}
+	if !x.settled() {
+		if wait <= 0 {
+			return analysis.Process{Why: whyNotYet}, true
+		}
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-x.done:
+		case <-timer.C:
+			return analysis.Process{Why: whyNotYet}, true
+		}
+	}
+	return x.process, x.process.Known || x.process.Why != "" // neither: it was taken back
+}
+
+func (a *answers) count() Stats {
+	a.lock.Lock()
+	defer a.lock.Unlock()
+	s := a.stats
+	s.Foreign = a.foreign.Load()
+	return s
+}

@@ -1,0 +1,331 @@
+package owner
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+
+	"github.com/etcdtap/etcdtap/analysis"
+)
+
+// Finder finds the owners of connections. Its methods may be called from any goroutine. A nil Finder finds nothing.
+type Finder struct {
+	log       *zap.Logger
+	answers   answers
+	addresses *addresses
+	queue     chan asked
+	child     *os.File // the socket to it
+	pid       int      // the child's
+	stderr    tail
+	ended     chan struct{} // the child has
+	stop      chan struct{} // Close was called
+	once      sync.Once
+	all       sync.WaitGroup
+}
+
+// asked is a question on its way.
+type asked struct {
+	question
+	unsure bool // whether the client is on this host is to be looked up first
+}
+
+// Start starts the process that looks owners up and waits until it is ready. It is to be called before privileges are dropped, and needs
+// none: what is missing then, each answer says.
+func Start(o Options) (*Finder, error) {
+	f := &Finder{log: o.Log, queue: make(chan asked, maxQueued), ended: make(chan struct{}), stop: make(chan struct{})}
+	f.answers.byKey = make(map[key]*answer)
+	if f.log == nil {
+		f.log = zap.NewNop()
+	}
+	diagSocket, route, err := openIn(o.NetNS)
+	if err != nil {
+		return nil, fmt.Errorf("finding the owners of connections: %w", err)
+	}
+	defer unix.Close(diagSocket)
+	if f.addresses, err = newAddresses(route); err == nil {
+		err = f.spawn(diagSocket)
+	}
+	if err != nil {
+		unix.Close(route)
+		return nil, fmt.Errorf("finding the owners of connections: %w", err)
+	}
+	f.all.Add(2)
+	go f.send()
+	go f.receive()
+	return f, nil
+}
+
+// openIn opens both netlink sockets in a network namespace, "" being the caller's.
+func openIn(path string) (diagSocket, route int, err error) {
+	if path == "" {
+		return openBoth()
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine, for it is in another namespace
+		var ns *os.File
+		if ns, err = os.Open(path); err != nil {
+			return
+		}
+		defer ns.Close()
+		if e := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); e != nil {
+			err = fmt.Errorf("entering the network namespace %s: %w; expected root, or CAP_SYS_ADMIN", path, e)
+			return
+		}
+		diagSocket, route, err = openBoth()
+	}()
+	<-done
+	return diagSocket, route, err
+}
+
+func openBoth() (diagSocket, route int, err error) {
+	if diagSocket, err = openDiag(); err != nil {
+		return -1, -1, err
+	}
+	if route, err = openRoute(); err != nil {
+		unix.Close(diagSocket)
+		return -1, -1, err
+	}
+	return diagSocket, route, nil
+}
+
+// spawn starts the child and reads its first message.
+func (f *Finder) spawn(diagSocket int) error {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return fmt.Errorf("opening a socket pair: %w", err)
+	}
+	f.child = os.NewFile(uintptr(pair[0]), "owners")
+	theirs := os.NewFile(uintptr(pair[1]), "parent")
+	defer theirs.Close()
+	if err := unix.SetNonblock(pair[1], false); err != nil {
+		return fmt.Errorf("the socket pair: %w", err)
+	}
+	duplicate, err := unix.FcntlInt(uintptr(diagSocket), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("the netlink socket: %w", err)
+	}
+	netlink := os.NewFile(uintptr(duplicate), "netlink")
+	defer netlink.Close()
+	started := make(chan error, 1)
+	go f.attend(theirs, netlink, started)
+	if err := <-started; err != nil {
+		f.child.Close()
+		return fmt.Errorf("starting etcdtap again as a process of its own: %w", err)
+	}
+	if err := f.ready(); err != nil {
+		f.child.Close()
+		<-f.ended
+		return err
+	}
+	return nil
+}
+
+// attend starts the child and waits for its end, all in one thread: the child is killed when the thread that started it ends.
+func (f *Finder) attend(theirs, netlink *os.File, started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd := exec.Command("/proc/self/exe", Argument)
+	cmd.Args[0] = os.Args[0] // for ps
+	cmd.Dir = "/"
+	cmd.Env = []string{"GOMAXPROCS=2", "GOMEMLIMIT=32MiB"} // and nothing of ours: it may hold secrets
+	cmd.ExtraFiles = []*os.File{theirs, netlink}
+	cmd.Stderr = &f.stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		started <- err
+		return
+	}
+	f.pid = cmd.Process.Pid
+	started <- nil
+	err := cmd.Wait()
+	select {
+	case <-f.stop:
+	default:
+		f.log.Warn("the process that looks owners up has ended; connections are shown without their process from now on", zap.Error(err), zap.String("stderr", analysis.Quote(f.stderr.String())))
+	}
+	close(f.ended)
+}
+
+// ready reads the child's first message.
+func (f *Finder) ready() error {
+	if err := f.child.SetReadDeadline(time.Now().Add(startTimeout)); err != nil {
+		return fmt.Errorf("the socket pair: %w", err)
+	}
+	r, err := f.read(make([]byte, maxReply+1))
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("the process that looks owners up was not ready after %v", startTimeout)
+	case err != nil:
+		return fmt.Errorf("the process that looks owners up ended at once: %s", analysis.Quote(f.stderr.String()))
+	case !r.Ready:
+		return fmt.Errorf("the process that looks owners up: %s", analysis.Quote(cut(r.Why, maxWhy)))
+	}
+	return f.child.SetReadDeadline(time.Time{})
+}
+
+// read reads a message of the child.
+func (f *Finder) read(buf []byte) (reply, error) {
+	n, err := f.child.Read(buf)
+	if err != nil {
+		return reply{}, err
+	}
+	return parseReply(buf[:n])
+}
+
+// Ask begins to look for the process that opened a connection. It is to be called once for each connection, at its first packet, with
+// the time that the connection is known by; it never blocks. Clients that are not on this host are not asked about.
+func (f *Finder) Ask(client, server netip.AddrPort, start time.Time) {
+	if f == nil {
+		return
+	}
+	k := keyOf(client, server, start)
+	link, local, unsure := f.addresses.has(k.client.Addr())
+	if !local && !unsure {
+		f.answers.foreign.Add(1)
+		return
+	}
+	if !k.client.Addr().IsLinkLocalUnicast() {
+		link = 0
+	}
+	id := f.answers.begin(k)
+	select {
+	case f.queue <- asked{question{id, k.client, k.server, link}, unsure}:
+	default:
+		f.answers.drop(id)
+	}
+	select {
+	case <-f.ended: // nobody reads the queue any more
+		f.answers.give(id, analysis.Process{Why: whyNoChild})
+	default:
+	}
+}
+
+// Answer is what Ask found; ok is false when there is nothing to say: the client is not on this host, or Ask was not called, or so long ago
+// that the answer is forgotten. It waits for a look-up under way, for at most as long as wait says: 0 is not at all.
+func (f *Finder) Answer(client, server netip.AddrPort, start time.Time, wait time.Duration) (p analysis.Process, ok bool) {
+	if f == nil {
+		return p, false
+	}
+	return f.answers.find(keyOf(client, server, start), wait)
+}
+
+// Stats is what was counted so far.
+func (f *Finder) Stats() Stats {
+	if f == nil {
+		return Stats{}
+	}
+	return f.answers.count()
+}
+
+// send hands questions to the child, one after the other.
+func (f *Finder) send() {
+	defer f.all.Done()
+	buf := make([]byte, 0, questionLen)
+	for {
+		var a asked
+		select {
+		case a = <-f.queue:
+		case <-f.stop:
+			return
+		case <-f.ended:
+			return
+		}
+		if a.unsure && !f.sure(&a) {
+			continue
+		}
+		if _, err := f.child.Write(a.append(buf[:0])); err != nil {
+			f.answers.give(a.id, analysis.Process{Why: whyNoChild})
+		}
+	}
+}
+
+// sure reads this host's addresses again and says whether the client has one of them.
+func (f *Finder) sure(a *asked) bool {
+	if err := f.addresses.refresh(); err != nil {
+		f.log.Warn("this host's addresses were not read again", zap.Error(err))
+	}
+	link, local, _ := f.addresses.has(a.client.Addr())
+	if !local {
+		f.answers.forget(a.id)
+		return false
+	}
+	if a.client.Addr().IsLinkLocalUnicast() {
+		a.link = link
+	}
+	return true
+}
+
+// receive takes the child's answers until it ends.
+func (f *Finder) receive() {
+	defer f.all.Done()
+	buf := make([]byte, maxReply+1)
+	for {
+		switch r, err := f.read(buf); {
+		case err == nil:
+			f.answers.give(r.ID, r.process())
+		case errors.Is(err, errReply):
+			f.log.Warn("the process that looks owners up gave no sense", zap.Error(err))
+		default:
+			<-f.ended
+			f.answers.giveUp(whyNoChild)
+			return
+		}
+	}
+}
+
+// Close ends the child and waits for its end. Answers stay.
+func (f *Finder) Close() error {
+	if f == nil {
+		return nil
+	}
+	var err error
+	f.once.Do(func() {
+		close(f.stop)
+		f.child.Close()
+		select {
+		case <-f.ended:
+		case <-time.After(closeTimeout):
+			err = fmt.Errorf("the process that looks owners up did not end within %v", closeTimeout)
+			return
+		}
+		f.all.Wait()
+		unix.Close(f.addresses.fd)
+	})
+	return err
+}
+
+// tail keeps the last bytes that were written, for messages of the child when it fails.
+type tail struct {
+	lock sync.Mutex
+	text []byte
+}
+
+// maxTail is how much of them: the last lines of a panic.
+const maxTail = 2 << 10
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	t.text = append(t.text, p...)
+	if over := len(t.text) - maxTail; over > 0 {
+		t.text = append(t.text[:0], t.text[over:]...)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.lock.Lock()
+	defer t.lock.Unlock()
+	return string(t.text)
+}

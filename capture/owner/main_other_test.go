@@ -1,0 +1,5 @@
+//go:build !linux
+
+package owner
+
+var roles map[string]func() error
