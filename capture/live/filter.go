@@ -133,15 +133,22 @@ func (p *program) raw() {
 	p.jump("reject")
 }
 
-// cooked branches on the protocol that the kernel tells. Where that is a VLAN tag, a packet that came in has lost its outer tag and begins
-// with the rest of an inner one; a packet that goes out begins with its IP header all the same, because the
-// network header is what the sender took for it.
+// cooked branches on the protocol that the kernel tells, and on what the packet begins with, for the two may differ when there are VLAN
+// tags. A packet that came in has lost its outer tag, and begins with the rest of an inner one if there is one; the protocol is that tag's, or for
+// libpcap since Linux 6.11 the innermost one. A packet that goes out with tags begins with its IP header all the same.
 func (p *program) cooked(f *framing) {
 	p.add(f.protocol)
-	p.protocol(0, true)
+	p.branch(bpf.JumpEqual, etherIPv4, "version")
+	p.branch(bpf.JumpEqual, etherIPv6, "version")
+	p.branch(bpf.JumpEqual, etherVLAN, "tagged")
+	p.branch(bpf.JumpEqual, etherQinQ, "tagged")
+	p.branch(bpf.JumpEqual, etherQinQOld, "tagged")
+	p.jump("reject")
+	p.label("tagged")
 	p.add(f.packetType)
 	p.branch(bpf.JumpNotEqual, packetOutgoing, "tags")
-	p.add(bpf.LoadAbsolute{Off: p.header, Size: 1}, bpf.ALUOpConstant{Op: bpf.ALUOpShiftRight, Val: 4})
+	p.label("version")
+	p.add(bpf.LoadConstant{Dst: bpf.RegX, Val: 0}, bpf.LoadAbsolute{Off: p.header, Size: 1}, bpf.ALUOpConstant{Op: bpf.ALUOpShiftRight, Val: 4})
 	p.branch(bpf.JumpEqual, 4, "ipv4")
 	p.branch(bpf.JumpEqual, 6, "ipv6")
 	p.label("tags")

@@ -77,6 +77,14 @@ func cook(sockaddr, b []byte) {
 	copy(b[10:sll2], sockaddr[10:20])                                           // packet type, length of the address, address
 }
 
+// correctProtocol does for a packet with a cooked header what cook does when it makes one.
+func correctProtocol(b []byte) {
+	protocol := binary.BigEndian.Uint16(b)
+	if correct := networkProtocol(protocol, b[10] == unix.PACKET_OUTGOING, b[sll2:]); correct != protocol {
+		binary.BigEndian.PutUint16(b, correct)
+	}
+}
+
 // networkProtocol corrects the protocol that the kernel tells of a cooked packet, where that is not what the packet begins with.
 // Kernels since 6.11 tell the innermost one behind VLAN tags, also if a tag is left in the packet; older ones tell the tag's, also
 // if the packet begins behind it.

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -142,38 +141,6 @@ func (l *links) ifDropped(index int32) uint64 {
 		b = b[min(len(b), (length+3)&^3):]
 	}
 	return 0
-}
-
-// watch notices interfaces that go down or vanish.
-type watch struct {
-	links  *links
-	states []linkState
-}
-
-func newWatch(l *links) watch { return watch{l, make([]linkState, len(l.all))} }
-
-// look returns a *DownError for an interface that has vanished, or that has been down for two looks: before it vanishes, an interface
-// goes down, and that is not worth a word of its own.
-func (w *watch) look() error {
-	for i := range w.links.all {
-		before, now := w.states[i], linkGone
-		if before != linkGone {
-			now = w.links.state(w.links.all[i].index)
-		}
-		if now == linkDown && before == linkUp {
-			now = linkDoubtful
-		}
-		w.states[i] = now
-		if now != before && (now == linkDown || now == linkGone) {
-			return &DownError{Interface: w.links.all[i].name, Gone: now == linkGone}
-		}
-	}
-	return nil
-}
-
-// ended reports whether all interfaces have vanished.
-func (w *watch) ended() bool {
-	return !slices.ContainsFunc(w.states, func(s linkState) bool { return s != linkGone })
 }
 
 // lost is what the interface has dropped since the capture began, and no less than what was known before: counters vanish with

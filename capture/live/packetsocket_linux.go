@@ -3,7 +3,6 @@ package live
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"math/bits"
 	"time"
@@ -120,7 +119,6 @@ type packetSockets struct {
 	polled  []unix.PollFd
 	links   *links
 	watch   watch
-	looked  time.Time // when watch was last asked
 }
 
 // openPacketSockets is the way to packets without libpcap.
@@ -151,7 +149,6 @@ func (r *packetSockets) open(o *Options) (err error) {
 		r.polled = append(r.polled, unix.PollFd{Fd: int32(s.fd), Events: unix.POLLIN})
 	}
 	r.watch = newWatch(r.links)
-	r.looked = time.Now()
 	return nil
 }
 
@@ -205,14 +202,8 @@ func (r *packetSockets) earliest() *socket {
 func (r *packetSockets) wait() error {
 	for begin := time.Now(); ; {
 		now := time.Now()
-		if now.Sub(r.looked) >= idleAfter {
-			r.looked = now
-			if err := r.watch.look(); err != nil {
-				return err
-			}
-			if r.watch.ended() {
-				return io.EOF
-			}
+		if err := r.watch.lookAfter(now); err != nil {
+			return err
 		}
 		left := idleAfter - now.Sub(begin)
 		if left <= 0 {

@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/etcdtap/etcdtap/capture"
-	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcap"
 	"golang.org/x/net/bpf"
@@ -20,59 +20,68 @@ func open(o *Options) (*Source, error) { return openPcap(o) }
 
 // handle captures from one interface by libpcap.
 type handle struct {
-	pcap  *pcap.Handle
-	place int32
-	link  capture.LinkType
-	stats pcap.Stats // as read last
+	pcap     *pcap.Handle
+	links    *links
+	place    int32 // of the interface in links, and among those captured
+	linkType capture.LinkType
+	counted  pcap.Stats // as read last
+
+	lastReads int // in vain, since the interface vanished
 }
 
+func (h *handle) name() string { return h.links.all[h.place].name }
+
 // openHandle begins to capture from an interface, filter and all.
-func openHandle(o *Options, name string) (*handle, error) {
-	inactive, err := pcap.NewInactiveHandle(name)
-	if err != nil {
-		return nil, fmt.Errorf("capturing from interface %s: %w", name, err)
+func openHandle(o *Options, l *links, place int) (*handle, error) {
+	h := &handle{links: l, place: int32(place)}
+	if err := h.activate(o); err != nil {
+		return nil, fmt.Errorf("capturing from interface %s: %w", h.name(), err)
 	}
-	defer inactive.CleanUp()
-	err = errors.Join(
-		inactive.SetSnapLen(o.SnapLen),
-		inactive.SetPromisc(o.Promiscuous),
-		inactive.SetBufferSize(o.Buffer),
-		inactive.SetTimeout(retireAfter),
-	)
-	if err != nil {
-		return nil, fmt.Errorf("capturing from interface %s: %w", name, err)
-	}
-	active, err := inactive.Activate()
-	if err != nil {
-		return nil, fmt.Errorf("capturing from interface %s: %w", name, err)
-	}
-	h := &handle{pcap: active}
-	if err := h.filter(o, name); err != nil {
-		active.Close()
+	if err := h.filter(o); err != nil {
+		h.pcap.Close()
 		return nil, err
 	}
 	return h, nil
 }
 
+func (h *handle) activate(o *Options) error {
+	inactive, err := pcap.NewInactiveHandle(h.name())
+	if err != nil {
+		return err
+	}
+	defer inactive.CleanUp()
+	err = errors.Join(
+		inactive.SetSnapLen(o.SnapLen),
+		inactive.SetPromisc(o.Promiscuous && h.name() != Any), // for which libpcap has a warning, and gopacket makes an error of that
+		inactive.SetBufferSize(o.Buffer),
+		inactive.SetTimeout(retireAfter),
+	)
+	if err != nil {
+		return err
+	}
+	h.pcap, err = inactive.Activate()
+	return err
+}
+
 // filter sets the link type, on which the filter depends, and the filter.
-func (h *handle) filter(o *Options, name string) error {
-	if name == Any {
+func (h *handle) filter(o *Options) error {
+	if h.name() == Any {
 		if err := h.pcap.SetLinkType(layers.LinkType(capture.LinkLinuxSLL2)); err != nil {
 			return fmt.Errorf("capturing from interface any: %w", err)
 		}
 	}
-	h.link = capture.LinkType(h.pcap.LinkType())
-	if h.link == capture.LinkRawBSD {
-		h.link = capture.LinkRaw // DLT_RAW, whose number in files is another
+	h.linkType = capture.LinkType(h.pcap.LinkType())
+	if h.linkType == capture.LinkRawBSD {
+		h.linkType = capture.LinkRaw // DLT_RAW, whose number in files is another
 	}
-	frame, ok := pcapFraming(h.link)
+	frame, ok := pcapFraming(h.linkType)
 	expression := o.Expression
 	if expression == "" && !ok {
 		expression = PortExpression(o.Ports)
 	}
 	if expression != "" {
 		if err := h.pcap.SetBPFFilter(expression); err != nil {
-			return fmt.Errorf("filter expression %q on interface %s: %w", expression, name, err)
+			return fmt.Errorf("filter expression %q on interface %s: %w", expression, h.name(), err)
 		}
 		return nil
 	}
@@ -85,7 +94,7 @@ func (h *handle) filter(o *Options, name string) error {
 		instructions[i] = pcap.BPFInstruction{Code: c.Op, Jt: c.Jt, Jf: c.Jf, K: c.K}
 	}
 	if err := h.pcap.SetBPFInstructionFilter(instructions); err != nil {
-		return fmt.Errorf("attaching a filter to interface %s: %w", name, err)
+		return fmt.Errorf("attaching a filter to interface %s: %w", h.name(), err)
 	}
 	return nil
 }
@@ -116,108 +125,142 @@ func pcapFraming(link capture.LinkType) (framing, bool) {
 	return framing{}, false
 }
 
-// read fills p with the next packet. The error is one of package pcap.
+// read fills p with the next packet. It returns ErrIdle when there was none for retireAfter, and io.EOF when the interface has vanished.
 func (h *handle) read(p *capture.Packet) error {
 	data, info, err := h.pcap.ZeroCopyReadPacketData()
 	if err != nil {
-		return err
+		return h.failed(err)
 	}
-	h.fill(p, data, &info)
-	return nil
-}
-
-func (h *handle) fill(p *capture.Packet, data []byte, info *gopacket.CaptureInfo) {
+	if h.linkType == capture.LinkLinuxSLL2 && len(data) >= sll2 {
+		correctProtocol(data)
+	}
 	p.Time = info.Timestamp.UnixNano()
 	p.Data = data
 	p.Length = info.Length
-	p.Link = h.link
+	p.Link = h.linkType
 	p.Interface = h.place
+	return nil
 }
 
-// onePcap captures from a single interface.
-type onePcap struct {
-	handle *handle
-	links  *links
-	watch  watch
-	ended  bool
-}
-
-func openPcap(o *Options) (*Source, error) {
-	s := &Source{}
-	err := within(o.NetNS, func() error {
-		if len(o.Interfaces) > 1 {
-			return errors.New("several interfaces by libpcap: not yet")
-		}
-		fd, err := newSocket(rawFrame) // tells a missing privilege apart from all else
-		if err != nil {
-			return err
-		}
-		unix.Close(fd)
-		l, err := openLinks(o.Interfaces)
-		if err != nil {
-			return err
-		}
-		h, err := openHandle(o, o.Interfaces[0])
-		if err != nil {
-			l.close()
-			return err
-		}
-		s.reader = &onePcap{handle: h, links: l, watch: newWatch(l)}
-		s.interfaces = []Interface{{o.Interfaces[0], h.link, o.SnapLen}}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
-}
-
-// next implements reader.
-func (r *onePcap) next(p *capture.Packet) error {
-	if r.ended {
-		return io.EOF
-	}
-	var err error
-	for range idleAfter / retireAfter { // libpcap waits for one retireAfter
-		if err = r.handle.read(p); err == nil {
-			return nil
-		}
-		if err != pcap.NextErrorTimeoutExpired {
-			break
-		}
-	}
-	down := r.watch.look()
-	r.ended = r.watch.ended()
-	if down != nil {
-		return down
-	}
+// failed says what a failure to read means. Where the interface is down, libpcap before 1.10 says so again and again.
+func (h *handle) failed(err error) error {
 	if err == pcap.NextErrorTimeoutExpired {
 		return ErrIdle
 	}
 	if err == pcap.NextErrorReadError {
-		err = r.handle.pcap.Error()
+		err = h.pcap.Error()
 	}
-	return fmt.Errorf("capturing from interface %s: %w", r.links.all[0].name, err)
+	switch h.links.state(h.links.all[h.place].index) {
+	case linkGone:
+		time.Sleep(retireAfter)
+		if h.lastReads++; h.lastReads > int(idleAfter/retireAfter) {
+			return io.EOF
+		}
+		return ErrIdle // what came before it vanished may not have been handed over yet
+	case linkDown:
+		time.Sleep(retireAfter)
+		return ErrIdle
+	}
+	return fmt.Errorf("capturing from interface %s: %w", h.name(), err)
 }
 
-func (r *onePcap) count(c []InterfaceStats) {
-	r.handle.count(&c[0])
-	c[0].IfDropped = r.links.lost(0, c[0].IfDropped)
-}
-
-// count adds what libpcap has counted since it was asked last. Its counters are of 32 bits and wrap around.
+// count adds what libpcap has counted since it was asked last. Its counters are of 32 bits and wrap around. It may be called while
+// another goroutine reads: libpcap keeps its statistics apart from all else.
 func (h *handle) count(c *InterfaceStats) {
+	c.IfDropped = h.links.lost(int(h.place), c.IfDropped)
 	now, err := h.pcap.Stats()
 	if err != nil {
 		return
 	}
-	c.Received += uint64(uint32(now.PacketsReceived) - uint32(h.stats.PacketsReceived))
-	c.Dropped += uint64(uint32(now.PacketsDropped) - uint32(h.stats.PacketsDropped))
-	h.stats = *now
+	c.Received += uint64(uint32(now.PacketsReceived) - uint32(h.counted.PacketsReceived))
+	c.Dropped += uint64(uint32(now.PacketsDropped) - uint32(h.counted.PacketsDropped))
+	h.counted = *now
 }
 
+// onePcap captures from a single interface.
+type onePcap struct {
+	*handle
+	watch watch
+}
+
+// next implements reader.
+func (r *onePcap) next(p *capture.Packet) error {
+	for range idleAfter / retireAfter {
+		switch err := r.read(p); err {
+		case nil:
+			return nil
+		case ErrIdle, io.EOF:
+		default:
+			return err
+		}
+	}
+	if err := r.watch.look(); err != nil {
+		return err
+	}
+	return ErrIdle
+}
+
+// count implements reader.
+func (r *onePcap) count(c []InterfaceStats) { r.handle.count(&c[0]) }
+
+// close implements reader.
 func (r *onePcap) close() error {
-	r.handle.pcap.Close()
+	r.pcap.Close()
 	r.links.close()
 	return nil
+}
+
+// openPcap is the way to packets by libpcap.
+func openPcap(o *Options) (*Source, error) {
+	s := &Source{}
+	err := within(o.NetNS, func() (err error) {
+		s.reader, err = openHandles(o)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	switch r := s.reader.(type) {
+	case *onePcap:
+		s.interfaces = []Interface{r.describe(o)}
+	case *manyPcaps:
+		for _, h := range r.handles {
+			s.interfaces = append(s.interfaces, h.describe(o))
+		}
+		r.start()
+	}
+	return s, nil
+}
+
+func (h *handle) describe(o *Options) Interface {
+	return Interface{Name: h.name(), Link: h.linkType, SnapLen: o.SnapLen}
+}
+
+// openHandles opens all interfaces, and none if one fails.
+func openHandles(o *Options) (reader, error) {
+	fd, err := newSocket(rawFrame) // what libpcap says of a missing privilege is hard to tell from all else
+	if err != nil {
+		return nil, err
+	}
+	unix.Close(fd)
+	l, err := openLinks(o.Interfaces)
+	if err != nil {
+		return nil, err
+	}
+	var handles []*handle
+	for i := range l.all {
+		h, err := openHandle(o, l, i)
+		if err != nil {
+			for _, h := range handles {
+				h.pcap.Close()
+			}
+			l.close()
+			return nil, err
+		}
+		handles = append(handles, h)
+	}
+	if len(handles) == 1 {
+		return &onePcap{handles[0], newWatch(l)}, nil
+	}
+	return newManyPcaps(handles, l, o.SnapLen), nil
 }
