@@ -13,6 +13,7 @@ import (
 // Drop gives up, in all threads, what o does not keep: the root user, all groups, all capabilities, the bounding set where that is allowed
 // (CAP_SETPCAP), and the right to get any of it back by executing a program (PR_SET_NO_NEW_PRIVS). The process can no longer be dumped
 // or traced by others of its user. Files opened before stay open; /proc/self/fd, and so /dev/stdout, cannot be opened afterwards.
+// Root without CAP_SETUID, as in a pod that adds NET_RAW alone, stays root by name.
 //
 // An error means that something may be left: the process must end.
 func Drop(o Options) error {
@@ -23,6 +24,9 @@ func Drop(o Options) error {
 	who, err := lookUp(o.User, os.Getuid())
 	if err != nil {
 		return fmt.Errorf("giving up privileges: %w", err)
+	}
+	if os.Getuid() == 0 && !had.effective.has(SetUID) && (o.User == "" || who.uid == 0) {
+		who = identity{leaveAsIsID, leaveAsIsID, ""} // a pod's root with NET_RAW alone: it cannot become anyone, and has no more than its files
 	}
 	want := wanted(had, who, o.Keep)
 	if err := want.apply(had); err != nil {

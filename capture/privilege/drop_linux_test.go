@@ -21,6 +21,9 @@ import (
 // come back. Its value are the Options as JSON.
 const childVariable = "ETCDTAP_TEST_PRIVILEGE"
 
+// podVariable makes the child begin as root of a pod does whose container adds NET_RAW and drops all else.
+const podVariable = "ETCDTAP_TEST_POD"
+
 func TestMain(m *testing.M) {
 	if o := os.Getenv(childVariable); o != "" {
 		os.Exit(child(o))
@@ -48,6 +51,12 @@ func child(options string) int {
 	if err := json.Unmarshal([]byte(options), &o); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
+	}
+	if os.Getenv(podVariable) != "" {
+		if err := setCapabilities(setOf(NetRaw)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 	}
 	early, _ := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	var p proof
@@ -267,6 +276,31 @@ func TestAmbientCapabilityIsDropped(t *testing.T) {
 		t.Error("the unit's process could open no packet socket before: this test shows nothing")
 	}
 	if p := run(t, Options{User: "23456"}, unit); !strings.Contains(p.Error, "expected root, or CAP_SETGID") {
+		t.Errorf("becoming another user without the right to: got %q", p.Error)
+	}
+}
+
+// What the advice says a pod needs: root with NET_RAW alone, which cannot become another user, and so stays.
+func TestRootOfPod(t *testing.T) {
+	needRoot(t)
+	t.Setenv(podVariable, "1")
+	for _, user := range []string{"", "root"} {
+		p := run(t, Options{User: user}, nil)
+		if p.Error != "" || p.Caps != 0 || p.UID != 0 || !p.OpenStill {
+			t.Errorf("user %q: got %+v", user, p)
+		}
+		for _, s := range p.Statuses {
+			if !strings.Contains(s, "prm 0 eff 0 amb 0 nnp true") {
+				t.Errorf("user %q: a thread has %s", user, s)
+			}
+		}
+		for _, can := range p.Can {
+			if !strings.HasPrefix(can, "set") || can == "setgroups" { // to what it is already
+				t.Errorf("user %q: it still can: %s", user, can)
+			}
+		}
+	}
+	if p := run(t, Options{User: "12345"}, nil); !strings.Contains(p.Error, "expected root, or CAP_SETGID") {
 		t.Errorf("becoming another user without the right to: got %q", p.Error)
 	}
 }
