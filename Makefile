@@ -3,7 +3,8 @@
 # the same targets build in pure Go and say so.
 
 GO       ?= go
-BIN      := bin/etcdtap
+BUILD    := bin
+BIN      := $(BUILD)/etcdtap
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 E2E      := cd e2e && $(GO)
@@ -18,10 +19,10 @@ else
   TAGS := -tags nopcap
 endif
 
-.PHONY: help build demo test test-go test-race test-e2e lint vet staticcheck govulncheck fuzz-smoke fuzz bench pcaps docs install clean pcap-notice go-check
+.PHONY: help build demo test test-go test-race test-e2e lint vet staticcheck govulncheck fuzz-smoke fuzz bench pcaps docs image-binary man completions install install-files install-units uninstall clean pcap-notice go-check
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 go-check:
 	@command -v $(GO) >/dev/null 2>&1 || { echo "etcdtap needs Go $$(sed -n 's/^go //p' go.mod) or newer: https://go.dev/dl/" >&2; exit 1; }
@@ -52,6 +53,7 @@ vet: go-check
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt: $$out" >&2; exit 1; }
 	$(GO) vet $(TAGS) ./...
 	CGO_ENABLED=0 $(GO) vet -tags nopcap ./...
+	CGO_ENABLED=0 $(GO) vet -tags nopcap,docs ./cmd/etcdtap
 
 staticcheck: go-check
 	$(GO) tool -modfile=e2e/lint/go.mod staticcheck $(TAGS) ./...
@@ -79,9 +81,53 @@ pcaps: build ## make testdata/pcaps again, from real etcd and real clients (root
 docs: go-check ## make docs/findings.md again
 	$(GO) test ./analysis/report -run TestFindingsDocument -update-findings
 
-PREFIX ?= /usr/local
-install: build ## install to PREFIX (/usr/local)
+image-binary: go-check ## build bin/etcdtap-static: pure Go, linked to nothing, for images and foreign machines (GOARCH=arm64 for another processor)
+	CGO_ENABLED=0 $(GO) build -trimpath -tags nopcap -ldflags '$(LDFLAGS)' -o $(BIN)-static ./cmd/etcdtap
+
+# The pages are dated by the commit, so that the same commit gives the same bytes.
+man: go-check ## write the manual pages to bin/man, from the commands themselves
+	rm -rf $(BUILD)/man
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || date +%s)} \
+	  $(GO) run $(if $(TAGS),$(TAGS)$(comma)docs,-tags docs) -ldflags '-X main.version=$(VERSION)' ./cmd/etcdtap gendocs $(BUILD)/man
+comma := ,
+
+completions: build ## write the shells' completions to bin/completions
+	mkdir -p $(BUILD)/completions
+	$(abspath $(BIN)) completion bash >$(BUILD)/completions/etcdtap
+	$(abspath $(BIN)) completion zsh >$(BUILD)/completions/_etcdtap
+	$(abspath $(BIN)) completion fish >$(BUILD)/completions/etcdtap.fish
+
+PREFIX  ?= /usr/local
+MANDIR  ?= $(PREFIX)/share/man
+BASHDIR ?= $(PREFIX)/share/bash-completion/completions
+ZSHDIR  ?= $(PREFIX)/share/zsh/site-functions
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+UNITS   := etcdtap.service etcdtap-proxy.service etcdtap-proxy.socket
+
+install: build man completions ## install program, manual pages and completions to PREFIX (/usr/local), below DESTDIR
+	@$(MAKE) --no-print-directory install-files
+
+install-files: ## the same without building, for 'make build man completions && sudo make install-files': root may have no Go
+	@[ -x $(BIN) ] && [ -d $(BUILD)/man ] && [ -d $(BUILD)/completions ] || { echo "nothing is built yet: make build man completions" >&2; exit 1; }
 	install -D -m 0755 $(BIN) $(DESTDIR)$(PREFIX)/bin/etcdtap
+	install -d $(DESTDIR)$(MANDIR)/man1
+	install -m 0644 $(BUILD)/man/*.1 $(DESTDIR)$(MANDIR)/man1
+	install -D -m 0644 $(BUILD)/completions/etcdtap $(DESTDIR)$(BASHDIR)/etcdtap
+	install -D -m 0644 $(BUILD)/completions/_etcdtap $(DESTDIR)$(ZSHDIR)/_etcdtap
+	install -D -m 0644 $(BUILD)/completions/etcdtap.fish $(DESTDIR)$(FISHDIR)/etcdtap.fish
+
+install-units: ## install the systemd units; docs/deploy.md says how to go on
+	install -d $(DESTDIR)$(UNITDIR)
+	@set -e; for u in $(UNITS); do \
+	  echo "deploy/$$u -> $(DESTDIR)$(UNITDIR)/$$u"; \
+	  sed 's|/usr/local/bin/etcdtap|$(PREFIX)/bin/etcdtap|' deploy/$$u >$(DESTDIR)$(UNITDIR)/$$u; chmod 0644 $(DESTDIR)$(UNITDIR)/$$u; \
+	done
+
+uninstall: ## remove what install and install-units installed
+	rm -f $(DESTDIR)$(PREFIX)/bin/etcdtap $(DESTDIR)$(BASHDIR)/etcdtap $(DESTDIR)$(ZSHDIR)/_etcdtap $(DESTDIR)$(FISHDIR)/etcdtap.fish
+	rm -f $(DESTDIR)$(MANDIR)/man1/etcdtap.1 $(DESTDIR)$(MANDIR)/man1/etcdtap-*.1
+	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,$(UNITS))
 
 clean:
 	rm -rf bin e2e/bin

@@ -1,7 +1,6 @@
 // Package metrics counts what live capture and the proxy see, for Prometheus, and serves the numbers.
 //
-// A command makes one Metrics, tells it each connection once when its fate is known, hands over its cumulative numbers now and then,
-// and calls Serve:
+// A command makes one Metrics, calls Serve, tells it every report of a connection, and hands over its cumulative numbers now and then:
 //
 //	m := metrics.New(metrics.Build{Version: "1.2.3"})
 //	server, err := m.Serve(ctx, ":9379", metrics.Options{Ready: ready})
@@ -41,6 +40,7 @@ type Metrics struct {
 	gaps        [analysis.EndpointCount]prometheus.Counter
 	findings    *prometheus.CounterVec
 
+	open         open
 	certificates certificates
 	capture      captureCollector
 	proxy        proxyCollector
@@ -120,11 +120,8 @@ func buildInfo(b Build) prometheus.Collector {
 	return g
 }
 
-// Connection counts one connection. It is to be called once for each, when its fate and findings are known; nothing of c is kept.
-func (m *Metrics) Connection(c *analysis.Connection) {
-	if m == nil {
-		return
-	}
+// first counts all that one report says.
+func (m *Metrics) first(c *analysis.Connection) {
 	e := c.Endpoint
 	m.connections[e][c.Outcome].Inc()
 	if c.Stream[analysis.FromClient].EarlyGap || c.Stream[analysis.FromServer].EarlyGap {

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"io"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -237,6 +238,56 @@ func TestNumbersOnlyGrow(t *testing.T) {
 	}
 	if strings.Contains(text, "etcdtap_proxy_") {
 		t.Errorf("a capture exports the proxy's numbers:\n%s", text)
+	}
+}
+
+// A connection that is reported several times counts once, and what its end changes counts, too.
+func TestStages(t *testing.T) {
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	report := func(port uint16, s analysis.Stage, o analysis.Outcome, codes ...analysis.Code) *analysis.Connection {
+		c := &analysis.Connection{Facts: &analysis.Facts{Start: at, Client: netip.AddrPortFrom(netip.MustParseAddr("10.0.0.7"), port)},
+			Stage: s, Outcome: o, Endpoint: analysis.EndpointClient}
+		for _, code := range codes {
+			c.Findings = append(c.Findings, analysis.Finding{Code: code, Severity: analysis.Error})
+		}
+		return c
+	}
+	m := New(Build{})
+	for _, c := range []*analysis.Connection{
+		report(1, analysis.StageOpen, analysis.OutcomeEstablished),
+		report(1, analysis.StageEnd, analysis.OutcomeEstablished),
+		report(2, analysis.StageOpen, analysis.OutcomeEstablished, analysis.CodeLegacyTLSVersion),
+		report(2, analysis.StageUpdate, analysis.OutcomeRejectedByServer, analysis.CodeLegacyTLSVersion, analysis.CodeClientCertRefused),
+		report(2, analysis.StageLate, analysis.OutcomeRejectedByServer, analysis.CodeClientCertExpired),
+		report(3, analysis.StageUpdate, analysis.OutcomeAborted, analysis.CodeHandshakeCut), // its beginning was not told
+		report(3, analysis.StageWhole, analysis.OutcomeNoData),
+	} {
+		m.Connection(c)
+	}
+	if n := len(m.open.known); n != 0 {
+		t.Errorf("%d connections are remembered after their end", n)
+	}
+	const want = `etcdtap_connections_total{endpoint="client",outcome="established"} 2
+etcdtap_connections_total{endpoint="client",outcome="no_data"} 1
+etcdtap_connections_total{endpoint="client",outcome="rejected_by_server"} 1
+etcdtap_findings_total{code="client-cert-refused",severity="error"} 1
+etcdtap_findings_total{code="legacy-tls-version",severity="error"} 1
+`
+	var got strings.Builder
+	for line := range strings.Lines(withoutZeros(scrape(t, m))) {
+		if !strings.HasPrefix(line, "#") {
+			got.WriteString(line)
+		}
+	}
+	if d := cmp.Diff(want, got.String()); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
+	}
+	for i := range maxOpen + 10 {
+		m.Connection(report(uint16(i%60000), analysis.StageOpen, analysis.OutcomeEstablished))
+		at = at.Add(time.Second)
+	}
+	if n := len(m.open.known); n != maxOpen {
+		t.Errorf("%d open connections are remembered, expected %d", n, maxOpen)
 	}
 }
 

@@ -111,6 +111,19 @@ func TestServeSilentClients(t *testing.T) {
 	}
 }
 
+// What deploy/kubernetes does, where the address may be of either family.
+func TestServeBrackets(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	s, err := New(Build{}).Serve(ctx, "[127.0.0.1]:0", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if err := s.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestServeErrors(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
