@@ -223,7 +223,7 @@ func TestKustomize(t *testing.T) {
 	if c := manifest.Spec.Template.Spec.Containers[0].SecurityContext.Capabilities; !slices.Equal(c.Add, []string{"NET_RAW"}) || manifest.Spec.Template.Spec.HostPID {
 		t.Errorf("manifest: %+v", c)
 	}
-	if c := processes.Spec.Template.Spec.Containers[0].SecurityContext.Capabilities; !slices.Equal(c.Add, []string{"NET_RAW", "SYS_PTRACE"}) || !processes.Spec.Template.Spec.HostPID {
+	if c := processes.Spec.Template.Spec.Containers[0].SecurityContext.Capabilities; !slices.Equal(c.Add, []string{"NET_RAW", "SYS_PTRACE", "DAC_READ_SEARCH"}) || !processes.Spec.Template.Spec.HostPID {
 		t.Errorf("processes: %+v", c)
 	}
 }

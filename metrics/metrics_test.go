@@ -78,7 +78,8 @@ func filled(t testing.TB, captures ...string) *Metrics {
 	m.Capture(CaptureStats{Received: 1000, Decoded: 900, NotTCP: 90, Undecodable: 10, KernelDrops: 3, InterfaceDrops: 2, OwnDrops: 1, Evicted: 4, Gaps: 5,
 		MissedBytes: 6000, Written: 700, WrittenBytes: 80000, Tracked: 9})
 	m.Proxy(func() ProxyStats {
-		return ProxyStats{Active: 1, Accepted: 20, RefusedTotal: 3, RefusedPerClient: 4, RefusedSource: 5, TimedOut: 6, ToServer: 7000, ToClient: 8000, ObserverGaps: 9}
+		return ProxyStats{Active: 1, Accepted: 20, Pauses: 3, Shortages: 4, OverLimit: 5, BadHeaders: 6, Loops: 7, FirstByte: 8, Idle: 9, Drained: 10, Answered: 11,
+			Bytes: [2]int64{7000, 8000}, Spliced: 6000, MissedBytes: 12, Unobserved: 13, Panics: 14}
 	})
 	m.Dialed(300*time.Microsecond, nil)
 	m.Dialed(0, io.ErrUnexpectedEOF)
@@ -156,9 +157,9 @@ var labelValues = map[string]string{
 	"version":   `SSLv3|TLSv1\.[0-3]|other|v1\.2\.3`,
 	"side":      `client|server|ca`,
 	"source":    `wire|file`,
-	"why":       `not_tcp|undecodable`,
+	"why":       `not_tcp|undecodable|per_client|header|loop|first_byte|idle|drain`,
 	"by":        `kernel|interface|etcdtap`,
-	"limit":     `connections|per_client|source`,
+	"limit":     `connections|descriptors`,
 	"direction": `to_server|to_client`,
 	"kind":      `refused|timeout|unreachable|name|descriptors|cancelled|other`,
 	"goversion": `go.*`, "os": `[a-z]+`, "arch": `[a-z0-9]+`, "libpcap": `yes|no`, // of the build, one series

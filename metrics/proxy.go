@@ -10,19 +10,28 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/etcdtap/etcdtap/analysis"
 )
 
 // ProxyStats are the numbers of the proxy, cumulative since it began unless a field says otherwise.
 type ProxyStats struct {
-	Active           int64 // connections being forwarded now
-	Accepted         int64 // connections accepted from clients
-	RefusedTotal     int64 // refused at the limit of connections in all
-	RefusedPerClient int64 // refused at the limit of connections per client
-	RefusedSource    int64 // refused because the client's address is not trusted, or its PROXY header is not well formed
-	TimedOut         int64 // closed at the time-out for the first byte or for idleness
-	ToServer         int64 // bytes forwarded from clients to servers
-	ToClient         int64 // bytes forwarded from servers to clients
-	ObserverGaps     int64 // connections whose observation lost bytes, because forwarding comes first
+	Active      int64    // connections being forwarded now
+	Accepted    int64    // connections accepted from clients
+	Pauses      int64    // times that accepting paused at the limit of connections
+	Shortages   int64    // times that accepting paused because descriptors or memory were short
+	OverLimit   int64    // connections closed at once at the limit per client
+	BadHeaders  int64    // connections closed because their PROXY header is none
+	Loops       int64    // connections closed because they would have led back to the proxy
+	FirstByte   int64    // connections closed because no first byte came in time
+	Idle        int64    // connections closed because nothing passed for too long
+	Drained     int64    // connections closed at the end of the drain
+	Answered    int64    // clients without TLS that were answered
+	Bytes       [2]int64 // bytes forwarded, by analysis.Direction
+	Spliced     int64    // of them by the kernel alone
+	MissedBytes int64    // bytes that the observer did not get, because forwarding comes first
+	Unobserved  int64    // connections that it did not get at all
+	Panics      int64    // of the observer; forwarding went on
 }
 
 // proxyCollector exports ProxyStats, which it asks for at each scrape.
@@ -34,15 +43,25 @@ type proxyCollector struct {
 func (p *proxyCollector) describe() {
 	p.gauge("proxy_active_connections", "Connections being forwarded now.")
 	p.counter("proxy_accepted_connections_total", "Connections accepted from clients.", "", "")
-	const refused = "Connections that were not forwarded because of a limit, by which."
-	p.counter("proxy_refused_connections_total", refused, "limit", "connections")
-	p.counter("proxy_refused_connections_total", refused, "limit", "per_client")
-	p.counter("proxy_refused_connections_total", refused, "limit", "source")
-	p.counter("proxy_timed_out_connections_total", "Connections closed because their first byte or any byte did not come in time.", "", "")
+	const refused = "Connections that were accepted and closed at once, by why."
+	p.counter("proxy_refused_connections_total", refused, "why", "per_client")
+	p.counter("proxy_refused_connections_total", refused, "why", "header")
+	p.counter("proxy_refused_connections_total", refused, "why", "loop")
+	const pauses = "Times that accepting paused, by what was short. Clients wait meanwhile."
+	p.counter("proxy_accept_pauses_total", pauses, "limit", "connections")
+	p.counter("proxy_accept_pauses_total", pauses, "limit", "descriptors")
+	const closed = "Connections that the proxy ended of its own accord, by why."
+	p.counter("proxy_closed_connections_total", closed, "why", "first_byte")
+	p.counter("proxy_closed_connections_total", closed, "why", "idle")
+	p.counter("proxy_closed_connections_total", closed, "why", "drain")
+	p.counter("proxy_answered_connections_total", "Clients without TLS that were answered in the server's stead (--answer-plaintext).", "", "")
 	const bytes = "Bytes forwarded, by direction."
 	p.counter("proxy_bytes_total", bytes, "direction", "to_server")
 	p.counter("proxy_bytes_total", bytes, "direction", "to_client")
-	p.counter("proxy_observer_gaps_total", "Connections whose observation lost bytes, because forwarding comes first.", "", "")
+	p.counter("proxy_spliced_bytes_total", "Bytes forwarded by the kernel alone, of all that were.", "", "")
+	p.counter("proxy_observer_missed_bytes_total", "Bytes that the observer did not get, because forwarding comes first.", "", "")
+	p.counter("proxy_observer_missed_connections_total", "Connections that the observer did not get at all, for the same reason.", "", "")
+	p.counter("proxy_observer_panics_total", "Failures of the observer; forwarding went on.", "", "")
 }
 
 // Collect implements prometheus.Collector.
@@ -52,7 +71,8 @@ func (p *proxyCollector) Collect(ch chan<- prometheus.Metric) {
 	p.mu.Unlock()
 	if read != nil {
 		s := read()
-		p.set(s.Active, s.Accepted, s.RefusedTotal, s.RefusedPerClient, s.RefusedSource, s.TimedOut, s.ToServer, s.ToClient, s.ObserverGaps)
+		p.set(s.Active, s.Accepted, s.OverLimit, s.BadHeaders, s.Loops, s.Pauses, s.Shortages, s.FirstByte, s.Idle, s.Drained, s.Answered,
+			s.Bytes[analysis.FromClient], s.Bytes[analysis.FromServer], s.Spliced, s.MissedBytes, s.Unobserved, s.Panics)
 	}
 	p.numbers.Collect(ch)
 }
