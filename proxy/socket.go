@@ -1,0 +1,97 @@
+package proxy
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+func readSocket(fd int, p []byte) (int, error) {
+	for {
+		n, err := unix.Read(fd, p)
+		if err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
+func writeSocket(fd int, p []byte) (int, error) {
+	for {
+		n, err := unix.Write(fd, p)
+		if err != unix.EINTR {
+			return max(n, 0), err
+		}
+	}
+}
+
+// socketError takes the error that is pending at a socket. nil if there is none.
+func socketError(fd int) error {
+	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err != nil {
+		return err
+	}
+	if n != 0 {
+		return unix.Errno(n)
+	}
+	return nil
+}
+
+// resetOnClose makes closing fd send an RST. A unix socket has none, it just closes.
+func resetOnClose(fd int) {
+	if fd >= 0 {
+		unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	}
+}
+
+// tune sets what every TCP connection of ours has: no delay, keep-alives.
+func tune(fd int) {
+	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+	setKeepAlive(fd)
+}
+
+// sockaddr is the address for connect, and its family.
+func sockaddr(a netip.AddrPort) (unix.Sockaddr, int) {
+	ip := a.Addr()
+	if ip.Is4() {
+		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: ip.As4()}, unix.AF_INET
+	}
+	return &unix.SockaddrInet6{Port: int(a.Port()), Addr: ip.As16(), ZoneId: zone(ip.Zone())}, unix.AF_INET6
+}
+
+// zone is the index of an interface named, or numbered, in an IPv6 address.
+func zone(name string) uint32 {
+	if n, err := strconv.ParseUint(name, 10, 32); err == nil {
+		return uint32(n)
+	}
+	if i, err := net.InterfaceByName(name); err == nil {
+		return uint32(i.Index)
+	}
+	return 0
+}
+
+// endpoint is the address in s; zero for a unix socket.
+func endpoint(s unix.Sockaddr) netip.AddrPort {
+	switch s := s.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(s.Addr), uint16(s.Port))
+	case *unix.SockaddrInet6:
+		ip := netip.AddrFrom16(s.Addr).Unmap()
+		if s.ZoneId != 0 && ip.Is6() {
+			ip = ip.WithZone(strconv.Itoa(int(s.ZoneId)))
+		}
+		return netip.AddrPortFrom(ip, uint16(s.Port))
+	}
+	return netip.AddrPort{}
+}
+
+// localEndpoint is the address of our end of fd; zero for a unix socket.
+func localEndpoint(fd int) netip.AddrPort {
+	s, err := unix.Getsockname(fd)
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return endpoint(s)
+}
