@@ -29,6 +29,13 @@ type Segment struct {
 	Length           int    // payload bytes on the wire; more than len(Payload) when the packet was cut by the snapshot length
 }
 
+// Opens reports whether the segment opens a connection: its sender is the client.
+func (s *Segment) Opens() bool { return s.Flags&(flagSYN|flagACK|flagRST) == flagSYN }
+
+// Source and Destination are the segment's endpoints.
+func (s *Segment) Source() netip.AddrPort      { return addrPort(s.Src, s.SrcPort) }
+func (s *Segment) Destination() netip.AddrPort { return addrPort(s.Dst, s.DstPort) }
+
 // addrPort gives an address its field-wide form.
 func addrPort(a Address, port uint16) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom16(a).Unmap(), port)

@@ -91,6 +91,9 @@ func NewTracker(o TrackerOptions, sink ConnectionSink) *Tracker {
 	return t
 }
 
+// Active is how many connections are unfinished.
+func (t *Tracker) Active() int { return t.active.length }
+
 // Stats is what was counted so far.
 func (t *Tracker) Stats() TrackerStats { return t.stats }
 

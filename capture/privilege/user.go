@@ -2,6 +2,7 @@ package privilege
 
 import (
 	"fmt"
+	"os"
 	"os/user"
 	"strconv"
 )
@@ -38,6 +39,16 @@ func lookUp(name string, current int) (identity, error) {
 		return identity{leaveAsIsID, leaveAsIsID, name}, nil
 	}
 	return u, nil
+}
+
+// Target is who Drop will become with this Options.User; change is false where it stays who it is. A file that is to be written after
+// Drop belongs to that user.
+func Target(name string) (uid, gid int, change bool, err error) {
+	who, err := lookUp(name, os.Getuid())
+	if err != nil {
+		return 0, 0, false, fmt.Errorf("giving up privileges: %w", err)
+	}
+	return who.uid, who.gid, who.uid != leaveAsIsID, nil
 }
 
 func byName(name string) (identity, error) {

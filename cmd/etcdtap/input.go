@@ -9,16 +9,8 @@ import (
 
 // input tells the summary what was counted while reading: nothing that was dropped, skipped or cut goes unsaid.
 func (r *reader) input(interrupted bool) analysis.Input {
-	d := &r.decoder.Stats
-	in := analysis.Input{
-		Files:            int64(len(r.files)),
-		NotTCP:           counts(d.NotTCPKinds()),
-		Undecodable:      counts(d.UndecodableReasons()),
-		UnknownLinkTypes: counts(d.UnknownLinkTypes()),
-		FragmentsLost:    d.Fragments.Expired + d.Fragments.Dropped + d.Fragments.Rejected,
-		OutOfScope:       r.skipped,
-		Evicted:          r.tracked.Evicted,
-	}
+	in := trackedInput(&r.decoder, r.tracked)
+	in.Files, in.OutOfScope = int64(len(r.files)), r.skipped
 	for _, f := range r.files {
 		s := f.Stats()
 		in.Packets += s.Packets
@@ -27,11 +19,6 @@ func (r *reader) input(interrupted bool) analysis.Input {
 	}
 	other := func(name string, n int64) { note(&in.Other, name, n) }
 	other("packets left out by --filter, --host or --port", r.filtered)
-	other("connections given up as idle", r.tracked.Idle)
-	other("segments with sequence numbers that cannot belong to their connection", r.tracked.Implausible)
-	other("RSTs that no receiver would heed", r.tracked.IgnoredResets)
-	other("segments with data after the sender's own FIN or RST", r.tracked.AfterClose)
-	other("streams not compared with their retransmissions, for want of memory", r.tracked.Uncompared)
 	if k, ok := r.options.Keys.(*keys); ok {
 		k.grow()
 		in.SecretsKept = k.others
@@ -42,6 +29,24 @@ func (r *reader) input(interrupted bool) analysis.Input {
 	if interrupted {
 		other("interrupted: what follows was not read", 1)
 	}
+	return in
+}
+
+// trackedInput is what decoding and tracking counted, of a file or live.
+func trackedInput(decoder *capture.Decoder, tracked capture.TrackerStats) analysis.Input {
+	d := &decoder.Stats
+	in := analysis.Input{
+		NotTCP:           counts(d.NotTCPKinds()),
+		Undecodable:      counts(d.UndecodableReasons()),
+		UnknownLinkTypes: counts(d.UnknownLinkTypes()),
+		FragmentsLost:    d.Fragments.Expired + d.Fragments.Dropped + d.Fragments.Rejected,
+		Evicted:          tracked.Evicted,
+	}
+	note(&in.Other, "connections given up as idle", tracked.Idle)
+	note(&in.Other, "segments with sequence numbers that cannot belong to their connection", tracked.Implausible)
+	note(&in.Other, "RSTs that no receiver would heed", tracked.IgnoredResets)
+	note(&in.Other, "segments with data after the sender's own FIN or RST", tracked.AfterClose)
+	note(&in.Other, "streams not compared with their retransmissions, for want of memory", tracked.Uncompared)
 	return in
 }
 

@@ -2,6 +2,7 @@
 //
 //	etcdtap demo                             see what it does, on a real capture
 //	etcdtap read incident.pcapng             read a capture
+//	etcdtap capture                          watch live traffic
 //	journalctl -u etcd | etcdtap explain     explain a log
 //	etcdtap probe 10.0.0.1:2379              ask a server
 //	etcdtap check                            compare configuration and certificates
@@ -16,12 +17,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	orderly := new(atomic.Bool)
+	ctx, stop := signal.NotifyContext(context.WithValue(context.Background(), orderlyKey{}, orderly), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	status := make(chan int, 1)
 	go func() { status <- run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr) }()
@@ -31,12 +34,27 @@ func main() {
 	case <-ctx.Done():
 	}
 	stop() // a second signal ends the process at once
+	hurry := time.After(grace)
+	if orderly.Load() {
+		hurry = nil
+	}
 	select {
 	case s := <-status:
 		os.Exit(s)
-	case <-time.After(grace):
+	case <-hurry:
 		fmt.Fprintln(os.Stderr, "etcdtap: interrupted while waiting for input that did not come")
 		os.Exit(exitFailure)
+	}
+}
+
+// orderlyKey finds in a command's context what it sets once it ends by itself, in good order, however long that takes: a capture closes
+// its files, a proxy drains its connections.
+type orderlyKey struct{}
+
+// endsOrderly says that the command obeys its context.
+func endsOrderly(ctx context.Context) {
+	if b, ok := ctx.Value(orderlyKey{}).(*atomic.Bool); ok {
+		b.Store(true)
 	}
 }
 

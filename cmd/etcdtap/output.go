@@ -31,11 +31,16 @@ type outputFlags struct {
 }
 
 func (f *outputFlags) register(fl *pflag.FlagSet) {
+	f.registerLive(fl)
+	fl.StringVar(&f.sort, "sort", "", "`order`: start, client or severity, instead of that in which connections end; keeps all in memory")
+}
+
+// registerLive leaves out what needs an end.
+func (f *outputFlags) registerLive(fl *pflag.FlagSet) {
 	f.formatFlags.register(fl)
 	fl.BoolVar(&f.problems, "problems", false, "show only connections with findings")
 	fl.BoolVar(&f.certs, "certs", false, "print the certificates found")
 	fl.StringVar(&f.exportCerts, "export-certs", "", "write the certificates found to this `directory` as PEM, named by their SHA-256")
-	fl.StringVar(&f.sort, "sort", "", "`order`: start, client or severity, instead of that in which connections end; keeps all in memory")
 	fl.BoolVar(&f.exitCode, "exit-code", false, "exit with status 3 when there is a finding of severity error")
 }
 

@@ -14,6 +14,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"golang.org/x/term"
+
+	"github.com/etcdtap/etcdtap/capture/owner"
 )
 
 // Exit statuses, as `etcdtap --help` documents them.
@@ -80,6 +82,13 @@ func newLogger(w io.Writer, verbose bool) *zap.Logger {
 
 // run executes the command line args and returns the exit status.
 func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == owner.Argument { // the child process that finds the owners of connections
+		if err := owner.Serve(); err != nil {
+			fmt.Fprintf(stderr, "etcdtap: %v\n", err)
+			return exitFailure
+		}
+		return exitOK
+	}
 	e := &environment{env: env, stdin: stdin, stdout: stdout, stderr: stderr, log: zap.NewNop()}
 	root := newRoot(e)
 	root.SetArgs(args)
@@ -118,6 +127,7 @@ Exit status: 0 clean, 1 a failure of etcdtap's own, 2 wrong usage,
 3 (only with --exit-code) at least one finding of severity error.`,
 		Example: `  etcdtap demo                         see what it does, on a real capture
   etcdtap read incident.pcapng         read a capture file
+  etcdtap capture                      watch live traffic
   journalctl -u etcd | etcdtap explain explain etcd's log
   etcdtap probe 10.0.0.1:2379          make the handshake and say what came of it
   etcdtap check                        compare configuration and certificates
@@ -140,8 +150,7 @@ Exit status: 0 clean, 1 a failure of etcdtap's own, 2 wrong usage,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{err, "run '" + cmd.CommandPath() + " --help' for its flags and an example"}
 	})
-	root.AddCommand(newRead(e), newDemo(e), newExplain(e), newCheck(e), newProbe(e), newVersion(e))
-	root.AddCommand(docsCommands(e)...)
+	root.AddCommand(newRead(e), newCapture(e), newDemo(e), newExplain(e), newCheck(e), newProbe(e), newVersion(e))
 	return root
 }
 

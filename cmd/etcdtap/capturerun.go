@@ -1,0 +1,353 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/etcdtap/etcdtap/analysis"
+	"github.com/etcdtap/etcdtap/capture"
+	"github.com/etcdtap/etcdtap/capture/live"
+	"github.com/etcdtap/etcdtap/capture/privilege"
+	"github.com/etcdtap/etcdtap/capture/savefile"
+	"github.com/etcdtap/etcdtap/metrics"
+)
+
+const (
+	liveLinger = 200 * time.Millisecond // a closed connection waits so long for what trails it
+	tickEvery  = 100 * time.Millisecond // logs are looked at, and what waits is reported
+	countEvery = time.Second            // the kernel is asked for its drops
+	timeEvery  = 64                     // packets between two looks at the clock
+)
+
+// capturer is a live capture: packets become connections, which a liveReporter reports.
+type capturer struct {
+	env     *environment
+	flags   *captureFlags
+	source  *live.Source
+	writer  *savefile.Writer // nil without -w
+	decoder capture.Decoder
+	tracker *capture.Tracker
+	live    *liveReporter
+	finder  *processFinder   // nil without --processes
+	metrics *metrics.Metrics // nil without --metrics
+
+	packets, bytes int64
+	dropped        uint64 // by kernel and interfaces, as of the last look
+	handshakesOnly bool
+	ticked         time.Time
+	counted        time.Time
+	told           time.Time // statistics
+	until          time.Time // zero: no end
+	user1          chan os.Signal
+}
+
+// watch opens all, gives up what it does not need any more, captures, and closes all.
+func (e *environment) watch(ctx context.Context, f *captureFlags, x analysis.Expectations, expression string) (err error) {
+	c := &capturer{env: e, flags: f, handshakesOnly: f.write.handshakes}
+	c.source, err = live.Open(live.Options{Interfaces: f.interfaces, Ports: allPorts(&x), Expression: expression, SnapLen: f.snapLen,
+		Buffer: f.buffer << 10, NetNS: f.namespace(), Promiscuous: !f.noPromiscuous})
+	if err != nil {
+		return advised(err)
+	}
+	defer c.source.Close()
+	keys, err := openKeys(f.keylogs, nil)
+	if err != nil {
+		return err
+	}
+	defer keys.close()
+	if err := c.prepare(ctx, x, expression, keys); err != nil {
+		return err
+	}
+	defer c.finder.close()
+	if err := privilege.Drop(privilege.Options{User: f.user}); err != nil {
+		return err
+	}
+	endsOrderly(ctx)
+	fmt.Fprintf(e.stderr, "etcdtap: capturing on %s: %s; Ctrl-C ends it\n", c.names(), filterText(&x, expression))
+	c.user1 = make(chan os.Signal, 1)
+	signal.Notify(c.user1, syscall.SIGUSR1)
+	defer signal.Stop(c.user1)
+	return c.finish(c.run(ctx))
+}
+
+// prepare opens what has to be open before privileges are given up: files, logs, the metrics' port, the finder of processes.
+func (c *capturer) prepare(ctx context.Context, x analysis.Expectations, expression string, keys *keys) (err error) {
+	f := c.flags
+	out := c.env.stdout
+	if f.write.name == "-" {
+		out = c.env.stderr
+	}
+	if c.live, err = c.env.newLiveReporter(&f.out, out, c.names(), x); err != nil {
+		return err
+	}
+	c.live.all = f.all
+	if err := c.live.follow(f.logs); err != nil {
+		return err
+	}
+	if f.metrics != "" {
+		c.metrics = metrics.New(metrics.Build{Version: versionText(), Libpcap: capture.HasPcap})
+		if _, err := c.metrics.Serve(ctx, f.metrics, metrics.Options{}); err != nil {
+			return err
+		}
+		c.metrics.CertificateFiles(x.PKI)
+		c.live.metrics = c.metrics
+	}
+	options := capture.TrackerOptions{IdleTimeout: f.idle, MaxConnections: f.maxConnections, Linger: liveLinger, Early: c.early,
+		ServerPorts: func(p uint16) bool { return slices.Contains(allPorts(&x), p) }}
+	if len(f.keylogs) > 0 {
+		options.Keys = keys
+	}
+	c.tracker = capture.NewTracker(options, c.live.watch.End)
+	if f.processes {
+		c.finder = c.env.startFinder(f.namespace())
+		if c.finder != nil {
+			c.live.process = c.finder.answer
+		}
+	}
+	if f.write.name != "" {
+		return c.openWriter(filterText(&x, expression))
+	}
+	return nil
+}
+
+// early shows a connection before its end.
+func (c *capturer) early(f *analysis.Facts, why capture.Early) bool {
+	return c.live.watch.Early(f, why == capture.EarlySettled, why == capture.EarlyStuck)
+}
+
+// run takes packets until something ends it; nil is an end that was asked for.
+func (c *capturer) run(ctx context.Context) error {
+	now := time.Now()
+	c.ticked, c.counted, c.told = now, now, now
+	if c.flags.duration > 0 {
+		c.until = now.Add(c.flags.duration)
+	}
+	var p capture.Packet
+	var s capture.Segment
+	for n := 0; ; n++ {
+		err := c.source.Next(&p)
+		if err == nil {
+			if err := c.packet(&p, &s); err != nil {
+				return err
+			}
+			if c.flags.count > 0 && c.packets >= c.flags.count {
+				return nil
+			}
+		} else if err := c.without(err); err != nil {
+			return err
+		}
+		if err != nil || n%timeEvery == 0 {
+			if done, err := c.tick(ctx, err != nil); done || err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// without judges why there is no packet; nil goes on.
+func (c *capturer) without(err error) error {
+	var down *live.DownError
+	switch {
+	case errors.Is(err, live.ErrIdle):
+		return nil
+	case errors.As(err, &down):
+		c.env.log.Warn(err.Error())
+		return nil
+	case err == io.EOF:
+		return fmt.Errorf("every interface of %s has vanished: what was captured until then is above; see what there is with etcdtap capture -D", c.names())
+	}
+	return err
+}
+
+// packet takes one packet.
+func (c *capturer) packet(p *capture.Packet, s *capture.Segment) error {
+	c.packets++
+	c.bytes += int64(len(p.Data))
+	if c.writer != nil && !c.handshakesOnly {
+		if err := c.writer.Packet(p); err != nil {
+			return err
+		}
+	}
+	if c.decoder.Decode(p, s) != capture.TCP {
+		return nil
+	}
+	if c.finder != nil && s.Opens() {
+		c.finder.ask(p, s)
+	}
+	c.tracker.Segment(p, s)
+	if c.handshakesOnly && c.tracker.Useful() {
+		if err := c.writer.Packet(p); err != nil {
+			return err
+		}
+	}
+	return c.live.err
+}
+
+// tick does what time asks for. idle says that no packet is waiting.
+func (c *capturer) tick(ctx context.Context, idle bool) (done bool, err error) {
+	now := time.Now()
+	if ctx.Err() != nil || !c.until.IsZero() && !now.Before(c.until) {
+		return true, nil
+	}
+	select {
+	case <-c.user1:
+		c.count(now)
+		c.statistics(now)
+	default:
+	}
+	if now.Sub(c.ticked) < tickEvery {
+		return false, nil
+	}
+	c.ticked = now
+	if idle {
+		c.tracker.Advance(now.UnixNano())
+	}
+	c.live.tick(now)
+	if idle && c.writer != nil {
+		if err := c.writer.Flush(); err != nil {
+			return false, err
+		}
+	}
+	if now.Sub(c.counted) >= countEvery {
+		c.count(now)
+	}
+	if every := c.flags.statistics; every > 0 && now.Sub(c.told) >= every {
+		c.statistics(now)
+	}
+	return false, c.live.err
+}
+
+// count asks the kernel what it dropped, and says so as soon as it happens.
+func (c *capturer) count(now time.Time) {
+	c.counted = now
+	stats := c.source.Stats()
+	dropped := stats.Dropped + stats.IfDropped
+	if dropped > c.dropped {
+		c.env.log.Warn(fmt.Sprintf("%d packets were dropped before they could be captured, %d in all: connections with gaps say so. Give the kernel more room, -B %d, or narrow the filter",
+			dropped-c.dropped, dropped, 4*c.flags.buffer))
+	}
+	c.dropped = dropped
+	if c.metrics != nil {
+		c.measure(&stats)
+	}
+}
+
+// measure hands the counts to the metrics.
+func (c *capturer) measure(stats *live.Stats) {
+	t, d := c.tracker.Stats(), &c.decoder.Stats
+	s := metrics.CaptureStats{Received: c.packets, Decoded: t.Segments, NotTCP: d.NotTCP, Undecodable: d.Undecodable,
+		KernelDrops: int64(stats.Dropped), InterfaceDrops: int64(stats.IfDropped), Evicted: t.Evicted, Tracked: int64(c.tracker.Active())}
+	if c.writer != nil {
+		s.Written = c.writer.Packets()
+	}
+	c.metrics.Capture(s)
+}
+
+func (c *capturer) statistics(now time.Time) {
+	c.told = now
+	c.live.statistics(analysis.Statistics{Packets: c.packets, Bytes: c.bytes, Dropped: int64(c.dropped), Open: int64(c.tracker.Active())})
+}
+
+// finish reports what is pending, closes the file, and says what tcpdump says at its end. cause is why the capture ended.
+func (c *capturer) finish(cause error) error {
+	if errors.Is(cause, savefile.ErrFilesWritten) {
+		cause = nil
+	}
+	c.tracker.Flush()
+	stats := c.source.Stats()
+	if c.writer != nil {
+		c.writeStats(&stats)
+		cause = firstOf(cause, c.writer.Close())
+	}
+	c.count(time.Now())
+	cause = firstOf(cause, c.live.close(c.input(&stats)))
+	fmt.Fprintf(c.env.stderr, "%d packets captured\n%d packets received by filter\n%d packets dropped by kernel\n", c.packets, stats.Received, stats.Dropped)
+	if stats.IfDropped > 0 {
+		fmt.Fprintf(c.env.stderr, "%d packets dropped by interface\n", stats.IfDropped)
+	}
+	if cause == nil && c.flags.out.exitCode && c.live.summary.Failed > 0 {
+		return errFindings
+	}
+	return cause
+}
+
+func firstOf(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+// input tells the summary what was counted.
+func (c *capturer) input(stats *live.Stats) analysis.Input {
+	in := trackedInput(&c.decoder, c.tracker.Stats())
+	in.Packets, in.Bytes = c.packets, c.bytes
+	for i, s := range stats.Interfaces {
+		note(&in.Drops, c.source.Interfaces()[i].Name+": dropped by the kernel, for want of buffer", int64(s.Dropped))
+		note(&in.Drops, c.source.Interfaces()[i].Name+": dropped by the interface", int64(s.IfDropped))
+	}
+	if c.finder != nil {
+		note(&in.Other, "clients whose process was not looked for: too many connections at once", c.finder.dropped())
+	}
+	return in
+}
+
+// names are the interfaces, for people.
+func (c *capturer) names() string {
+	var names []string
+	for _, i := range c.source.Interfaces() {
+		names = append(names, i.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// allPorts are etcd's.
+func allPorts(x *analysis.Expectations) []uint16 {
+	return slices.Concat(x.ClientPorts, x.PeerPorts, x.MetricsPorts)
+}
+
+// filterText is the filter as tcpdump would take it.
+func filterText(x *analysis.Expectations, expression string) string {
+	if expression != "" {
+		return expression
+	}
+	return live.PortExpression(allPorts(x))
+}
+
+// openWriter creates the file that packets are written to.
+func (c *capturer) openWriter(filter string) error {
+	f := &c.flags.write
+	o := savefile.Options{Name: f.name, Stdout: c.env.stdout, Host: hostText(), Hardware: runtime.GOARCH, Tool: "etcdtap " + versionText(),
+		HandshakesOnly: f.handshakes, RotateSize: int64(f.size) * 1_000_000, RotateEvery: time.Duration(f.every) * time.Second, Files: f.files, Unbuffered: f.unbuffered}
+	for _, i := range c.source.Interfaces() {
+		o.Interfaces = append(o.Interfaces, savefile.Interface{Name: i.Name, Link: i.Link, SnapLength: i.SnapLen, Filter: filter})
+	}
+	uid, gid, change, err := privilege.Target(c.flags.user)
+	if err != nil {
+		return err
+	}
+	if change {
+		o.UID, o.GID = &uid, &gid
+	}
+	c.writer, err = savefile.Create(o)
+	return err
+}
+
+// writeStats tells the file what was dropped.
+func (c *capturer) writeStats(stats *live.Stats) {
+	for i, s := range stats.Interfaces {
+		c.writer.SetStats(i, savefile.Stats{Received: s.Received, Dropped: s.Dropped + s.IfDropped})
+	}
+}
+
+// advised adds to an error for want of privileges what to do.
+func advised(err error) error { return privilege.Advice(err) }

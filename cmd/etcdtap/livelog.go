@@ -1,0 +1,152 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"slices"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"github.com/etcdtap/etcdtap/analysis"
+)
+
+// liveLogs are logs that grow while connections are watched. Only what is written from now on is read: what happened before has no
+// connection.
+type liveLogs struct {
+	explainer *analysis.Explainer
+	log       *zap.Logger
+	tails     []*liveTail
+	piped     *pipedLog // nil when no log is standard input
+}
+
+// liveTail is one file.
+type liveTail struct {
+	tail    *tail
+	source  *logSource
+	failing bool // it cannot be read at present, and that was said
+}
+
+func (e *environment) newLiveLogs(names []string, x *analysis.Explainer) (*liveLogs, error) {
+	l := &liveLogs{explainer: x, log: e.log}
+	if i := slices.Index(names, "-"); i >= 0 && slices.Contains(names[i+1:], "-") {
+		return nil, &usageError{errors.New("standard input (-) is named twice"), "name it once"}
+	}
+	for _, name := range names {
+		if name == "-" {
+			l.piped = newPipedLog(e.stdin)
+			continue
+		}
+		t, err := newTail(name)
+		if err != nil {
+			l.close()
+			return nil, err
+		}
+		source := newLogSource(name)
+		source.reader.Stats.Lines = t.toEnd()
+		l.tails = append(l.tails, &liveTail{tail: t, source: source})
+	}
+	return l, nil
+}
+
+// poll gives the entries that have come since the last call.
+func (l *liveLogs) poll(take func(*analysis.LogEntry)) {
+	each := func(e *analysis.LogEntry) error {
+		take(e)
+		return nil
+	}
+	var failed error // each never fails
+	for _, t := range l.tails {
+		entry := t.source.taker(l.explainer, each, &failed)
+		t.tail.ended = func() { t.source.reader.End(entry) }
+		switch err := t.tail.poll(func(b []byte) { t.source.reader.Write(b, entry) }); {
+		case err != nil && !t.failing:
+			t.failing = true
+			l.log.Warn("the log cannot be followed at present: connections are shown without its lines until it can", zap.String("log", t.tail.name), zap.Error(err))
+		case err == nil && t.failing:
+			t.failing = false
+			l.log.Warn("the log is followed again", zap.String("log", t.tail.name))
+		}
+	}
+	if l.piped != nil {
+		entry := l.piped.source.taker(l.explainer, each, &failed)
+		l.piped.drain(func(b []byte) { l.piped.source.reader.Write(b, entry) })
+	}
+}
+
+func (l *liveLogs) close() {
+	for _, t := range l.tails {
+		t.tail.close()
+	}
+}
+
+// maxCounted bounds how much of a log that is there already is read to count its lines, in bytes: a second's work. The lines of a
+// longer one are told by the file's name alone.
+const maxCounted = 1 << 30
+
+// toEnd passes over what is in the file already, and returns how many lines that is; 0 when they were not counted.
+func (t *tail) toEnd() (lines int64) {
+	size, err := t.file.Seek(0, io.SeekEnd)
+	if err != nil {
+		return 0 // a named pipe has no end
+	}
+	if size <= maxCounted {
+		if _, err := t.file.Seek(0, io.SeekStart); err != nil {
+			return 0
+		}
+		size = 0
+		_ = t.drain(func(b []byte) { // an error comes again when what follows is read
+			size += int64(len(b))
+			lines += int64(bytes.Count(b, []byte{'\n'}))
+		})
+	}
+	t.read = size
+	return lines
+}
+
+// pipedLog is a log on standard input, which blocks: a goroutine reads it. It ends with the process, as nothing can take a blocked read
+// back.
+type pipedLog struct {
+	source *logSource
+	mu     sync.Mutex
+	space  *sync.Cond
+	data   []byte // read and not drained
+}
+
+// maxPiped bounds what is read ahead of the analysis, in bytes.
+const maxPiped = 1 << 20
+
+func newPipedLog(r io.Reader) *pipedLog {
+	p := &pipedLog{source: newLogSource("-")}
+	p.space = sync.NewCond(&p.mu)
+	go p.read(r)
+	return p
+}
+
+func (p *pipedLog) read(r io.Reader) {
+	block := make([]byte, tailBlock)
+	for {
+		n, err := r.Read(block)
+		p.mu.Lock()
+		for len(p.data)+n > maxPiped {
+			p.space.Wait()
+		}
+		p.data = append(p.data, block[:n]...)
+		p.mu.Unlock()
+		if err != nil {
+			return
+		}
+	}
+}
+
+func (p *pipedLog) drain(take func([]byte)) {
+	p.mu.Lock()
+	data := p.data
+	p.data = nil
+	p.mu.Unlock()
+	p.space.Signal()
+	if len(data) > 0 {
+		take(data)
+	}
+}
