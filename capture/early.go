@@ -122,6 +122,7 @@ func (t *Tracker) show(c *connection, why Early) bool {
 	return t.options.Early(x.conn.Peek(moment(t.now), how), why)
 }
 
-// Useful reports whether the last segment was of use: it opened or ended its connection, or came before the fate was settled. It is
-// what --write-handshakes keeps. It is kept only where there is an EarlySink.
+// Useful reports whether the last segment was of use: it opened or ended its connection, came before the fate was settled, or was the
+// one in 8 MiB by which a reader can tell how many bytes are missing. It is what --write-handshakes keeps. It is kept only where
+// there is an EarlySink.
 func (t *Tracker) Useful() bool { return t.useful }

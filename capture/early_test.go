@@ -129,3 +129,55 @@ func TestUseful(t *testing.T) {
 		t.Errorf("kept segments (-want +got):\n%s", diff)
 	}
 }
+
+// TestUsefulOfBulk: what is kept of gigabytes is little, and who reads it knows how many there were and how they ended.
+func TestUsefulOfBulk(t *testing.T) {
+	for from := range 2 {
+		const window, windows = 1 << 20, 9 << 10 // 9 GiB
+		r, _ := shown(always)
+		reader := newRig(TrackerOptions{})
+		kept := 0
+		seq := [2]uint32{99, 499}
+		play := func(d int, flags uint8, data []byte) {
+			p := Packet{Number: int64(kept) + 1, Time: 1e18}
+			s := Segment{Src: hosts[d], Dst: hosts[1-d], SrcPort: [2]uint16{40000, 2379}[d], DstPort: [2]uint16{2379, 40000}[d],
+				Flags: flags, Seq: seq[d], Ack: seq[1-d], Payload: data, Length: len(data)}
+			seq[d] += uint32(len(data))
+			if flags&(syn|fin) != 0 {
+				seq[d]++
+			}
+			r.Segment(&p, &s)
+			if r.Useful() {
+				kept++
+				reader.Segment(&p, &s)
+			}
+		}
+		const c, server = 0, 1
+		play(c, syn, nil)
+		play(server, syn|ack, nil)
+		play(c, ack, []byte(preface))
+		play(server, ack, []byte(settings))
+		data := make([]byte, window)
+		for range windows {
+			play(from, ack, data)
+			play(1-from, ack, nil)
+		}
+		play(c, fin|ack, nil)
+		play(server, fin|ack, nil)
+		play(c, ack, nil)
+		r.Flush()
+		reader.Flush()
+		if len(r.got) != 1 || len(reader.got) != 1 {
+			t.Fatalf("%d connections seen, %d read, want one each", len(r.got), len(reader.got))
+		}
+		if kept > windows/8+20 {
+			t.Errorf("bulk of side %d: %d of %d segments are kept", from, kept, 2*windows)
+		}
+		if seen, read := r.got[0], reader.got[0]; seen.Bytes != read.Bytes || seen.Close != read.Close || read.Ended != analysis.CloseNone {
+			t.Errorf("bulk of side %d: seen %+v\nread %+v", from, seen, read)
+		}
+		if s := reader.Stats(); s.Implausible+s.IgnoredResets != 0 {
+			t.Errorf("bulk of side %d: the reader says %+v", from, s)
+		}
+	}
+}

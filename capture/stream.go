@@ -328,6 +328,10 @@ func (h *half) acknowledge(ack uint32) (plausible bool) {
 // unseen reports whether the other side has acknowledged so much more than was seen that nobody waits for it.
 func (h *half) unseen() bool { return h.is(halfAcked) && ahead(h.acked, h.next) > unseenBytes }
 
+// passedMark reports whether acked has gone over a multiple of 8 MiB since it was before. Who keeps no bulk data keeps these segments,
+// so that a reader can follow the numbers: it takes no jump of more than plausibleAhead for true.
+func (h *half) passedMark(before uint32) bool { return (h.acked^before)>>23 != 0 }
+
 // recognizeKeepAlive corrects where a stream is that was met in mid-stream by a keep-alive, whose number is one too low: the
 // answer acknowledges one more.
 func (h *half) recognizeKeepAlive() {

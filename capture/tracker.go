@@ -129,8 +129,12 @@ func (t *Tracker) Segment(p *Packet, s *Segment) {
 		x := t.attachments[c.stream]
 		x.store[d].passed += int64(s.Length)
 		t.useful = !x.settled
-		if s.Ack != o.acked && !o.acknowledge(s.Ack) {
-			t.stats.Implausible++
+		if s.Ack != o.acked {
+			before := o.acked
+			if !o.acknowledge(s.Ack) {
+				t.stats.Implausible++
+			}
+			t.useful = t.useful || o.passedMark(before)
 		}
 		if o.unseen() {
 			t.giveUpUnseen(c, d^1)
@@ -140,10 +144,10 @@ func (t *Tracker) Segment(p *Packet, s *Segment) {
 		}
 		return
 	}
-	was := c.stream != 0 && t.attachments[c.stream].settled
+	was, before := c.stream != 0 && t.attachments[c.stream].settled, o.acked
 	t.follow(c, d, s)
 	if t.options.Early != nil {
-		t.useful = !was || s.Flags&(flagSYN|flagFIN|flagRST) != 0
+		t.useful = !was || s.Flags&(flagSYN|flagFIN|flagRST) != 0 || o.passedMark(before)
 		t.settle(c)
 	}
 	if c.flags&connFinished == 0 && c.closed() {
