@@ -33,11 +33,5 @@ func (a *allowance) until() time.Duration {
 	if a.has() {
 		return 0
 	}
-	return time.Duration(float64(-a.left)/a.share) + time.Millisecond
-}
-
-func (a *allowance) wait() {
-	if d := a.until(); d > 0 {
-		time.Sleep(d)
-	}
+	return max(time.Millisecond, time.Duration(float64(-a.left)/a.share))
 }

@@ -22,9 +22,10 @@ type Finder struct {
 	log       *zap.Logger
 	answers   answers
 	addresses *addresses
-	queue     chan asked
-	child     *os.File // the socket to it
-	pid       int      // the child's
+	unsure    chan question // whether the client is on this host is to be looked up first
+	child     *os.File      // the socket to it
+	socket    syscall.RawConn
+	pid       int // the child's
 	stderr    tail
 	ended     chan struct{} // the child has
 	stop      chan struct{} // Close was called
@@ -32,16 +33,10 @@ type Finder struct {
 	all       sync.WaitGroup
 }
 
-// asked is a question on its way.
-type asked struct {
-	question
-	unsure bool // whether the client is on this host is to be looked up first
-}
-
 // Start starts the process that looks owners up and waits until it is ready. It is to be called before privileges are dropped, and needs
 // none: what is missing then, each answer says.
 func Start(o Options) (*Finder, error) {
-	f := &Finder{log: o.Log, queue: make(chan asked, maxQueued), ended: make(chan struct{}), stop: make(chan struct{})}
+	f := &Finder{log: o.Log, unsure: make(chan question, 1), ended: make(chan struct{}), stop: make(chan struct{})}
 	f.answers.byKey = make(map[key]*answer)
 	if f.log == nil {
 		f.log = zap.NewNop()
@@ -59,7 +54,7 @@ func Start(o Options) (*Finder, error) {
 		return nil, fmt.Errorf("finding the owners of connections: %w", err)
 	}
 	f.all.Add(2)
-	go f.send()
+	go f.locate()
 	go f.receive()
 	return f, nil
 }
@@ -106,6 +101,12 @@ func (f *Finder) spawn(diagSocket int) error {
 		return fmt.Errorf("opening a socket pair: %w", err)
 	}
 	f.child = os.NewFile(uintptr(pair[0]), "owners")
+	if err := unix.SetsockoptInt(pair[0], unix.SOL_SOCKET, unix.SO_SNDBUF, queueBytes/2); err != nil { // the kernel doubles it
+		return fmt.Errorf("the socket pair: %w", err)
+	}
+	if f.socket, err = f.child.SyscallConn(); err != nil {
+		return fmt.Errorf("the socket pair: %w", err)
+	}
 	theirs := os.NewFile(uintptr(pair[1]), "parent")
 	defer theirs.Close()
 	if err := unix.SetNonblock(pair[1], false); err != nil {
@@ -138,11 +139,11 @@ func (f *Finder) attend(theirs, netlink *os.File, started chan<- error) {
 	cmd := exec.Command("/proc/self/exe", Argument)
 	cmd.Args[0] = os.Args[0] // for ps
 	cmd.Dir = "/"
-	cmd.Env = []string{"GOMAXPROCS=2", "GOMEMLIMIT=32MiB"} // and nothing of ours: it may hold secrets
+	cmd.Env = []string{"GOMAXPROCS=1", "GOMEMLIMIT=32MiB"} // and nothing of ours: it may hold secrets
 	cmd.ExtraFiles = []*os.File{theirs, netlink}
 	cmd.Stderr = &f.stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
+	if err := startNicely(cmd); err != nil {
 		started <- err
 		return
 	}
@@ -155,6 +156,22 @@ func (f *Finder) attend(theirs, netlink *os.File, started chan<- error) {
 		f.log.Warn("the process that looks owners up has ended; connections are shown without their process from now on", zap.Error(err), zap.String("stderr", analysis.Quote(f.stderr.String())))
 	}
 	close(f.ended)
+}
+
+// startNicely starts a process with childPriority where that can be had: whoever lives for milliseconds has to be looked at before it ends,
+// on busy machines, too, and what the child may do is bounded. It takes its priority from this thread, which takes its own back.
+func startNicely(cmd *exec.Cmd) error {
+	old, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err != nil || unix.Setpriority(unix.PRIO_PROCESS, 0, childPriority) != nil {
+		return cmd.Start()
+	}
+	err = cmd.Start()
+	if restore := unix.Setpriority(unix.PRIO_PROCESS, 0, 20-old); err == nil && restore != nil { // the kernel gives 20 minus it
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		return fmt.Errorf("going back to the usual priority: %w", restore)
+	}
+	return err
 }
 
 // ready reads the child's first message.
@@ -199,14 +216,39 @@ func (f *Finder) Ask(client, server netip.AddrPort, start time.Time) {
 		link = 0
 	}
 	id := f.answers.begin(k)
-	select {
-	case f.queue <- asked{question{id, k.client, k.server, link}, unsure}:
-	default:
-		f.answers.drop(id)
+	a := question{id, k.client, k.server, link}
+	if !unsure {
+		f.put(a)
+		return
 	}
 	select {
-	case <-f.ended: // nobody reads the queue any more
-		f.answers.give(id, analysis.Process{Why: whyNoChild})
+	case f.unsure <- a:
+	default: // somebody else's address is being looked up
+		f.answers.drop(id)
+	}
+}
+
+// put hands a question to the child, unless it has more than enough. It does not wait, and takes a few microseconds, as handing it to
+// another goroutine would.
+func (f *Finder) put(q question) {
+	var sent error
+	err := f.socket.Write(func(fd uintptr) bool {
+		var buf [questionLen]byte
+		for {
+			if sent = unix.Sendto(int(fd), q.append(buf[:0]), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil); !errors.Is(sent, unix.EINTR) {
+				return true
+			}
+		}
+	})
+	switch {
+	case err == nil && errors.Is(sent, unix.EAGAIN):
+		f.answers.drop(q.id)
+	case err != nil || sent != nil:
+		f.answers.give(q.id, analysis.Process{Why: whyNoChild})
+	}
+	select {
+	case <-f.ended: // after receive has given up
+		f.answers.give(q.id, analysis.Process{Why: whyNoChild})
 	default:
 	}
 }
@@ -228,40 +270,35 @@ func (f *Finder) Stats() Stats {
 	return f.answers.count()
 }
 
-// send hands questions to the child, one after the other.
-func (f *Finder) send() {
+// locate looks up whether clients with unknown addresses are on this host, which changes now and then.
+func (f *Finder) locate() {
 	defer f.all.Done()
-	buf := make([]byte, 0, questionLen)
 	for {
-		var a asked
 		select {
-		case a = <-f.queue:
+		case q := <-f.unsure:
+			if f.sure(&q) {
+				f.put(q)
+			}
 		case <-f.stop:
 			return
 		case <-f.ended:
 			return
 		}
-		if a.unsure && !f.sure(&a) {
-			continue
-		}
-		if _, err := f.child.Write(a.append(buf[:0])); err != nil {
-			f.answers.give(a.id, analysis.Process{Why: whyNoChild})
-		}
 	}
 }
 
 // sure reads this host's addresses again and says whether the client has one of them.
-func (f *Finder) sure(a *asked) bool {
+func (f *Finder) sure(q *question) bool {
 	if err := f.addresses.refresh(); err != nil {
 		f.log.Warn("this host's addresses were not read again", zap.Error(err))
 	}
-	link, local, _ := f.addresses.has(a.client.Addr())
+	link, local, _ := f.addresses.has(q.client.Addr())
 	if !local {
-		f.answers.forget(a.id)
+		f.answers.forget(q.id)
 		return false
 	}
-	if a.client.Addr().IsLinkLocalUnicast() {
-		a.link = link
+	if q.client.Addr().IsLinkLocalUnicast() {
+		q.link = link
 	}
 	return true
 }

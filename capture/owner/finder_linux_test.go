@@ -559,7 +559,7 @@ func TestShortLivedClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	const clients = 40
+	const clients = 20
 	known, why := 0, map[string]int{}
 	for range clients {
 		cmd := exec.Command("/proc/self/exe", "--password=hunter2", "get", "a")

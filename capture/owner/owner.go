@@ -43,9 +43,11 @@ type Stats struct {
 
 // Bounds.
 const (
-	// maxQueued is how many questions may wait. A look-up takes some 0.1 ms to 1 ms: who waits behind more than this has ended before its
-	// turn, and an answer that says so at once is better.
-	maxQueued = 256
+	// queueBytes is how much the socket to the child holds of questions that wait, by the kernel's count: some 200. A look-up takes some
+	// 0.1 ms to 1 ms: who waits behind more than this has ended before its turn, and an answer that says so at once is better.
+	queueBytes = 64 << 10
+	// childPriority is the child's nice value where it can be had.
+	childPriority = -10
 	// maxAnswers is how many answers are remembered, a kilobyte each at the most: connections are reported when their fate is known, a
 	// few seconds after their SYN, and a host that opens more than some hundred connections to etcd in a second is not read line by line.
 	maxAnswers = 4096

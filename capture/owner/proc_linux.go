@@ -12,24 +12,16 @@ import (
 	"github.com/etcdtap/etcdtap/analysis"
 )
 
-// procFS looks for the processes that hold sockets, below a directory that is /proc. It is not safe for concurrent use.
-//
-// The order is what makes it fast: who was just started is who opened the connection when it is a curl, an etcdctl or a health check; the
-// API server and its like have been found before. Only then all others are looked through.
+// procFS looks for the processes that hold sockets, below a directory that is /proc. It is not safe for concurrent use, but one search may
+// be made in the midst of another.
 type procFS struct {
-	root     int // the open directory
-	recent   []int
-	known    map[uint32]holder // sockets of processes that were found
-	wanted   map[uint32]holder // sockets looked for, by inode; PID 0 until found
-	missing  int               // of these
-	visited  map[int]bool      // processes looked through in this search
-	budget   int               // links that may still be read
-	denied   int               // processes whose descriptors may not be read
-	dents    []byte
-	link     [128]byte // longer ones than "socket:[4294967295]" do not matter
-	sockets  []held    // scratch
-	names    []string  // scratch
-	everyone []int     // scratch
+	root    int               // the open directory
+	recent  []int             // processes that were found, the latest last
+	known   map[uint32]holder // sockets of processes that were found
+	dents   []byte
+	link    [128]byte // longer ones than "socket:[4294967295]" do not matter
+	sockets []held    // scratch
+	names   []string  // scratch
 }
 
 // holder is who holds a socket, and by which descriptor.
@@ -40,8 +32,26 @@ type held struct {
 	fd    int
 }
 
+// search is one search for the holders of some sockets. The order is what makes it fast: who was just started is who opened the connection
+// when it is a curl, an etcdctl or a health check; the API server and its like have been found before. Only then all others are looked
+// through.
+type search struct {
+	*procFS
+	wanted   map[uint32]holder // by inode; PID 0 until found
+	missing  int               // of these
+	visited  map[int]bool      // processes looked through
+	everyone []int             // all processes, the latest first; nil until they were listed
+	budget   int               // links that may still be read
+	denied   int               // processes whose descriptors may not be read
+}
+
 // Bounds of the work.
 const (
+	// nearest is how many of the latest ids are tried before processes are listed. Ids of threads are in the same row.
+	nearest = 16
+	// fewLinks is how many descriptors are looked at there: short-lived programs have a dozen, and the thread of a server that has
+	// thousands is not what is looked for.
+	fewLinks = 64
 	// newest is how many of the latest processes are tried first: more than a machine starts in the milliseconds between a SYN and
 	// its look-up. Short-lived ones have few files, so that each costs some 20 µs.
 	newest = 48
@@ -55,6 +65,9 @@ const (
 	// maxKnown is how many sockets of processes that were found are remembered: a burst of connections of one process is
 	// answered by one search.
 	maxKnown = 8192
+	// maxCmdline and maxCgroup are how many bytes are read of these files: more arguments than that nobody is shown, and a path of
+	// version 1 has some 200 bytes in each of a dozen lines.
+	maxCmdline, maxCgroup = 4 << 10, 16 << 10
 	// maxAncestors is how far up it is looked for who opened a socket that was inherited.
 	maxAncestors = 4
 )
@@ -64,66 +77,67 @@ func openProc(path string) (*procFS, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &procFS{root: fd, known: map[uint32]holder{}, visited: map[int]bool{}, dents: make([]byte, 32<<10)}, nil
+	return &procFS{root: fd, known: map[uint32]holder{}, dents: make([]byte, 32<<10)}, nil
 }
 
 // search begins to look for the holders of sockets; found gives them.
-func (p *procFS) search(inodes []uint32) {
-	p.wanted = make(map[uint32]holder, len(inodes))
+func (p *procFS) search(inodes []uint32) *search {
+	s := &search{procFS: p, wanted: make(map[uint32]holder, len(inodes)), visited: map[int]bool{}, budget: maxLinks}
 	for _, i := range inodes {
-		p.wanted[i] = holder{}
+		s.wanted[i] = holder{}
 	}
-	p.missing, p.budget, p.denied = len(p.wanted), maxLinks, 0
-	clear(p.visited)
-	for i := range p.wanted {
+	s.missing = len(s.wanted)
+	for i := range s.wanted {
 		if h, ok := p.known[i]; ok {
 			if p.holds(h, i) {
-				p.take(i, h)
+				s.take(i, h)
 			} else {
 				delete(p.known, i)
 			}
 		}
 	}
+	return s
 }
 
 // likely looks where the holders probably are.
-func (p *procFS) likely() {
-	if p.missing == 0 {
+func (s *search) likely() {
+	last := s.lastPID()
+	for pid := last; pid > max(0, last-nearest) && s.missing > 0; pid-- {
+		s.process(pid, fewLinks)
+	}
+	if s.missing == 0 {
 		return
 	}
-	p.enumerate()
-	p.through(p.everyone[:min(len(p.everyone), newest)])
-	for i := len(p.recent) - 1; i >= 0 && p.missing > 0; i-- {
-		p.process(p.recent[i])
+	s.enumerate()
+	for _, pid := range s.everyone[:min(len(s.everyone), newest)] {
+		s.process(pid, maxLinks)
+	}
+	for i := len(s.recent) - 1; i >= 0; i-- {
+		s.process(s.recent[i], maxLinks)
 	}
 }
 
-// all looks through all processes, the latest first. It may stop at its bounds.
-func (p *procFS) all() {
-	p.enumerate()
-	p.through(p.everyone)
-}
-
-// through looks at processes until nothing is missing.
-func (p *procFS) through(pids []int) {
-	for _, pid := range pids {
-		if p.missing == 0 || p.budget <= 0 {
-			return
-		}
-		p.process(pid)
+// step looks through some more of all processes and reports whether there are others left. What may be looked at is bounded.
+func (s *search) step(n int) bool {
+	if s.everyone == nil {
+		s.enumerate()
 	}
+	for ; n > 0 && len(s.everyone) > 0; n-- {
+		s.process(s.everyone[0], maxLinks)
+		s.everyone = s.everyone[1:]
+	}
+	return s.missing > 0 && s.budget > 0 && len(s.everyone) > 0
 }
 
 // enumerate lists all processes, the latest first. Ids are given in a circle: what is greater than the last one is from the round before.
-// Trying ids without listing them would find threads, too.
-func (p *procFS) enumerate() {
-	last := p.lastPID()
-	p.everyone = p.everyone[:0]
-	p.list(p.root, func(name []byte) bool {
+func (s *search) enumerate() {
+	last := s.lastPID()
+	s.everyone = make([]int, 0, 512)
+	s.list(s.root, func(name []byte) bool {
 		if pid, ok := number(name); ok {
-			p.everyone = append(p.everyone, pid)
+			s.everyone = append(s.everyone, pid)
 		}
-		return len(p.everyone) < maxProcesses
+		return len(s.everyone) < maxProcesses
 	})
 	age := func(pid int) int {
 		if pid > last {
@@ -131,94 +145,111 @@ func (p *procFS) enumerate() {
 		}
 		return last - pid
 	}
-	slices.SortFunc(p.everyone, func(a, b int) int { return age(a) - age(b) })
+	slices.SortFunc(s.everyone, func(a, b int) int { return age(a) - age(b) })
 }
 
-// exhausted says that a search stopped at its bounds.
-func (p *procFS) exhausted() bool { return p.budget <= 0 || len(p.everyone) >= maxProcesses }
-
 // found gives the holder of a socket.
-func (p *procFS) found(inode uint32) (holder, bool) {
-	h := p.wanted[inode]
+func (s *search) found(inode uint32) (holder, bool) {
+	h := s.wanted[inode]
 	return h, h.pid != 0
 }
 
-// lastPID is the id that was given last in our PID namespace, by the end of /proc/loadavg.
-func (p *procFS) lastPID() int {
-	text := strings.TrimSpace(string(p.read(p.root, "loadavg", 128)))
-	pid, _ := number([]byte(text[strings.LastIndexByte(text, ' ')+1:]))
-	return pid
-}
-
-// process looks at a process' descriptors, all of them when one is wanted: its other sockets will be asked for next.
-func (p *procFS) process(pid int) {
-	if p.visited[pid] {
+// process looks at a process' descriptors, at most links of them: all when one is wanted, for its other sockets will be asked for next.
+// Nothing is done when nothing is missing, or nothing may be done any more.
+func (s *search) process(pid, links int) {
+	if s.missing == 0 || s.budget <= 0 || s.visited[pid] {
 		return
 	}
-	p.visited[pid] = true
-	dir, err := unix.Openat(p.root, strconv.Itoa(pid)+"/fd", unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	s.visited[pid] = true
+	dir, err := unix.Openat(s.root, strconv.Itoa(pid)+"/fd", unix.O_DIRECTORY|unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
-			p.denied++
-		}
+		s.deny(err)
 		return
 	}
 	defer unix.Close(dir)
-	p.sockets = p.sockets[:0]
-	hit, refused := false, false
-	p.list(dir, func(name []byte) bool {
+	s.sockets = s.sockets[:0]
+	hit := false
+	s.list(dir, func(name []byte) bool {
 		fd, ok := number(name)
 		if !ok {
 			return true
 		}
-		p.budget--
-		n, err := unix.Readlinkat(dir, string(name), p.link[:])
-		if err != nil {
-			refused = refused || errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM)
-			return !refused // one says it for all
+		if links--; links < 0 && !hit {
+			delete(s.visited, pid) // there is more of it
+			return false
 		}
-		if inode, ok := socketInode(p.link[:n]); ok {
-			p.sockets = append(p.sockets, held{inode, fd})
-			w, isWanted := p.wanted[inode]
+		s.budget--
+		n, err := unix.Readlinkat(dir, string(name), s.link[:])
+		if err != nil {
+			return !s.deny(err) // one says it for all
+		}
+		if inode, ok := socketInode(s.link[:n]); ok {
+			s.sockets = append(s.sockets, held{inode, fd})
+			w, isWanted := s.wanted[inode]
 			hit = hit || isWanted && w.pid == 0
 		}
-		return p.budget > 0
+		return s.budget > 0
 	})
-	if refused {
-		p.denied++
-	}
 	if hit {
-		p.remember(pid)
+		s.remember(pid)
 	}
 }
 
-// remember takes what is wanted of p.sockets, which are pid's, and keeps the others for later.
-func (p *procFS) remember(pid int) {
-	if len(p.known)+len(p.sockets) > maxKnown {
-		clear(p.known)
+// deny counts a process that may not be looked into, when that is what err says.
+func (s *search) deny(err error) bool {
+	if !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EPERM) {
+		return false
 	}
+	s.denied++
+	return true
+}
+
+// remember takes what is wanted of s.sockets, which are those of a process or of one of its threads, and keeps the others for later.
+func (s *search) remember(pid int) {
+	if len(s.known)+len(s.sockets) > maxKnown {
+		clear(s.known)
+	}
+	pid = s.leader(pid)
 	opener := pid
-	for _, s := range p.sockets {
-		if w, ok := p.wanted[s.inode]; ok && w.pid == 0 {
-			h := p.opener(holder{pid, s.fd}, s.inode)
-			p.take(s.inode, h)
+	for _, k := range s.sockets {
+		if w, ok := s.wanted[k.inode]; ok && w.pid == 0 {
+			h := s.opener(holder{pid, k.fd}, k.inode)
+			s.take(k.inode, h)
 			opener = h.pid
 		}
-		if len(p.known) < maxKnown {
-			p.known[s.inode] = holder{pid, s.fd}
+		if len(s.known) < maxKnown {
+			s.known[k.inode] = holder{pid, k.fd}
 		}
 	}
-	p.recent = slices.DeleteFunc(p.recent, func(r int) bool { return r == opener })
-	if p.recent = append(p.recent, opener); len(p.recent) > maxRecent {
-		p.recent = slices.Delete(p.recent, 0, 1)
+	s.recent = slices.DeleteFunc(s.recent, func(r int) bool { return r == opener })
+	if s.recent = append(s.recent, opener); len(s.recent) > maxRecent {
+		s.recent = slices.Delete(s.recent, 0, 1)
 	}
 }
 
-func (p *procFS) take(inode uint32, h holder) {
-	if p.wanted[inode].pid == 0 {
-		p.wanted[inode] = h
-		p.missing--
+func (s *search) take(inode uint32, h holder) {
+	if s.wanted[inode].pid == 0 {
+		s.wanted[inode] = h
+		s.missing--
 	}
+}
+
+// lastPID is the id that was given last in our PID namespace, by the end of /proc/loadavg.
+func (p *procFS) lastPID() int {
+	text := bytes.TrimSpace(p.read(p.root, "loadavg", 128))
+	pid, _ := number(text[bytes.LastIndexByte(text, ' ')+1:])
+	return pid
+}
+
+// leader is the process that a thread belongs to: /proc shows threads to those who know their ids.
+func (p *procFS) leader(pid int) int {
+	status := p.read(p.root, strconv.Itoa(pid)+"/status", 1024)
+	_, rest, _ := bytes.Cut(status, []byte("\nTgid:"))
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	if n, ok := number(bytes.TrimSpace(line)); ok && n > 0 {
+		return n
+	}
+	return pid
 }
 
 // holds reports whether a descriptor is a socket.
@@ -257,14 +288,18 @@ func (p *procFS) describe(pid int) (d analysis.Process, ok bool) {
 		return d, false
 	}
 	defer unix.Close(dir)
-	d = analysis.Process{Known: true, PID: pid}
-	d.Args = parseArgs(p.read(dir, "cmdline", 4096))
-	d.Command = cut(strings.TrimSuffix(string(p.read(dir, "comm", maxCommand+1)), "\n"), maxCommand)
+	// First all that the kernel shows, for it ends with the process; then what it means.
+	cmdline := p.read(dir, "cmdline", maxCmdline)
+	comm := p.read(dir, "comm", maxCommand+1)
 	var path [maxExecutable]byte
-	if n, err := unix.Readlinkat(dir, "exe", path[:]); err == nil {
+	n, err := unix.Readlinkat(dir, "exe", path[:])
+	cgroup := p.read(dir, "cgroup", maxCgroup)
+	if err == nil {
 		d.Executable = string(path[:n])
 	}
-	at := parseCgroup(string(p.read(dir, "cgroup", 16<<10)))
+	d.Known, d.PID, d.Args = true, pid, parseArgs(cmdline)
+	d.Command = cut(strings.TrimSuffix(string(comm), "\n"), maxCommand)
+	at := parseCgroup(string(cgroup))
 	d.Container, d.Pod, d.Unit = cut(at.container, maxID), cut(at.pod, maxID), cut(at.unit, maxUnit)
 	return d, d.Command != "" || len(d.Args) > 0
 }
