@@ -119,6 +119,7 @@ type packetSockets struct {
 	polled  []unix.PollFd
 	links   *links
 	watch   watch
+	pace    pace
 }
 
 // openPacketSockets is the way to packets without libpcap.
@@ -149,6 +150,7 @@ func (r *packetSockets) open(o *Options) (err error) {
 		r.polled = append(r.polled, unix.PollFd{Fd: int32(s.fd), Events: unix.POLLIN})
 	}
 	r.watch = newWatch(r.links)
+	r.pace = newPace(o.Buffer)
 	return nil
 }
 
@@ -168,6 +170,7 @@ func (r *packetSockets) next(p *capture.Packet) error {
 	for {
 		if s := r.earliest(); s != nil {
 			s.take(p)
+			r.pace.wait(p)
 			return nil
 		}
 		if err := r.wait(); err != nil {

@@ -181,6 +181,7 @@ func (h *handle) count(c *InterfaceStats) {
 type onePcap struct {
 	*handle
 	watch watch
+	pace  pace
 }
 
 // next implements reader.
@@ -188,6 +189,7 @@ func (r *onePcap) next(p *capture.Packet) error {
 	for range idleAfter / retireAfter {
 		switch err := r.read(p); err {
 		case nil:
+			r.pace.wait(p)
 			return nil
 		case ErrIdle, io.EOF:
 		default:
@@ -260,7 +262,7 @@ func openHandles(o *Options) (reader, error) {
 		handles = append(handles, h)
 	}
 	if len(handles) == 1 {
-		return &onePcap{handles[0], newWatch(l)}, nil
+		return &onePcap{handles[0], newWatch(l), newPace(o.Buffer)}, nil
 	}
 	return newManyPcaps(handles, l, o.SnapLen), nil
 }
