@@ -98,6 +98,7 @@ func (c *Connection) reconcileWith(e *LogEntry) {
 	}
 	for k := range e.Findings {
 		if c.takeIn(&e.Findings[k], line) {
+			c.settleGuesses(e.Findings[k].Code)
 			return
 		}
 	}
@@ -202,6 +203,26 @@ func (c *Connection) decisive() *Finding {
 		return nil // true beside any other cause
 	}
 	return f
+}
+
+// settleGuesses drops what was guessed of why the client's certificate was refused, where the line knows it.
+func (c *Connection) settleGuesses(known Code) {
+	if known != CodePeerSANMismatch && !slices.Contains(sharper(CodeClientCertRefused), known) {
+		return
+	}
+	kept := c.Findings[:0:0]
+	for i := range c.Findings {
+		f := &c.Findings[i]
+		vaguer := f.Code == CodeClientCertRefused
+		switch f.Code {
+		case CodeClientCertNotAllowed, CodeClientCertRevoked, CodePeerSANMismatch:
+			vaguer = f.Confidence < Certain
+		}
+		if f.Code == known || !vaguer {
+			kept = append(kept, *f)
+		}
+	}
+	c.Findings = kept
 }
 
 // rest adds the line to what the finding rests on.

@@ -20,6 +20,9 @@ func TestReconcile(t *testing.T) {
 	}{
 		{"the log gives the reason", []Finding{guess(CodeClientCertRefused)}, server120 + unknownCA, []string{"client-cert-untrusted certain"}, 1, false},
 		{"of an empty certificate, too", []Finding{guess(CodeClientCertMissing)}, "tls: client didn't provide a certificate", []string{"client-cert-missing certain"}, 1, false},
+		{"the log knows which of two guesses is right", []Finding{guess(CodeClientCertRefused), onPackets(CodePeerSANMismatch, Possible)}, `tls: \"127.0.0.1\" does not match any of DNSNames [\"a.test\"]`, []string{"peer-san-mismatch certain"}, 1, false},
+		{"and that neither is", []Finding{guess(CodeClientCertRefused), onPackets(CodePeerSANMismatch, Possible)}, server120 + unknownCA, []string{"client-cert-untrusted certain"}, 1, false},
+		{"a refusal is named", []Finding{sure(CodeClientCertRefused), onPackets(CodeClientCertNotAllowed, Possible)}, "tls: client certificate authentication failed", []string{"client-cert-not-allowed certain"}, 1, false},
 		{"the log is not sure itself", []Finding{guess(CodeClientCertRefused)}, server120 + unknownCA + ` (possibly because of \"crypto/rsa: verification error\" while)`, []string{"ca-regenerated likely"}, 1, false},
 		{"they agree", []Finding{guess(CodePlaintextToTLS)}, noRecord, []string{"plaintext-to-tls certain"}, 1, false},
 		{"the packets know which", []Finding{guess(CodeProxyProtocolToTLS)}, noRecord, []string{"proxy-protocol-to-tls likely"}, 1, false},
