@@ -111,6 +111,7 @@ func (x *Explainer) findings(e *LogEntry) []Finding {
 		others = r.refine(&f, &e.Entry)
 	}
 	x.context(&f, e)
+	x.deployed(&f, e)
 	out := append(make([]Finding, 0, 1+len(others)+len(r.also)), f)
 	out = append(out, others...)
 	for _, a := range r.also {

@@ -25,6 +25,7 @@ func (p *Probe) Judge(expect Expectations) {
 		j.serverCertificate()
 	}
 	j.outdated()
+	j.deployed(&expect)
 	p.Findings = j.view.findings()
 }
 

@@ -17,6 +17,7 @@ import (
 // explainFlags are the flags of `etcdtap explain`, as given.
 type explainFlags struct {
 	ports    portFlags
+	deploy   deployFlags
 	format   formatFlags
 	all      bool
 	follow   bool
@@ -45,6 +46,7 @@ log, what causes it and what to do. Without anything, list all findings.`,
 	}
 	fl := cmd.Flags()
 	f.ports.register(fl)
+	f.deploy.register(fl)
 	f.format.register(fl)
 	fl.BoolVar(&f.all, "all", false, "show each line, too, not only causes and clients")
 	fl.BoolVarP(&f.follow, "follow", "f", false, "keep reading growing or rotated files: each new cause is told once, repeats as counts")
@@ -106,6 +108,9 @@ func looksLikeCode(s string) bool { return !strings.ContainsAny(s, "./") && stri
 func (e *environment) explainLogs(ctx context.Context, names []string, f *explainFlags) error {
 	expect, err := f.ports.expectations()
 	if err != nil {
+		return err
+	}
+	if err := e.expect(&f.deploy, &expect); err != nil {
 		return err
 	}
 	var s analysis.LogSummary

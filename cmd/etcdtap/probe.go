@@ -22,6 +22,7 @@ import (
 // probeFlags are the flags of `etcdtap probe`, as given.
 type probeFlags struct {
 	ports                 portFlags
+	deploy                deployFlags
 	format                formatFlags
 	cert, key, cacert     string
 	serverName            string
@@ -58,6 +59,7 @@ Exit status: 0 probed, 1 a failure of etcdtap's own (a name that is not found), 
 	}
 	fl := cmd.Flags()
 	f.ports.register(fl)
+	f.deploy.register(fl)
 	f.format.register(fl)
 	fl.StringVar(&f.cert, "cert", "", "client certificate `file` to present, PEM, with its chain")
 	fl.StringVar(&f.key, "key", "", "its private key `file`, PEM")
@@ -86,7 +88,7 @@ func (e *environment) probe(ctx context.Context, args []string, f *probeFlags) e
 		}
 		targets = append(targets, t)
 	}
-	o, err := f.options()
+	o, err := f.options(e)
 	if err != nil {
 		return err
 	}
@@ -130,11 +132,14 @@ func (f *probeFlags) bad(p *analysis.Probe) bool {
 }
 
 // options checks the flags and reads the files that they name.
-func (f *probeFlags) options() (o probe.Options, err error) {
+func (f *probeFlags) options(e *environment) (o probe.Options, err error) {
 	if err = f.format.check(); err != nil {
 		return o, err
 	}
 	if o.Expectations, err = f.ports.expectations(); err != nil {
+		return o, err
+	}
+	if err = e.expect(&f.deploy, &o.Expectations); err != nil {
 		return o, err
 	}
 	if f.timeout <= 0 {
