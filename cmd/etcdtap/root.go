@@ -151,6 +151,7 @@ Exit status: 0 clean, 1 a failure of etcdtap's own, 2 wrong usage,
 		return &usageError{err, "run '" + cmd.CommandPath() + " --help' for its flags and an example"}
 	})
 	root.AddCommand(newRead(e), newCapture(e), newDemo(e), newExplain(e), newCheck(e), newProbe(e), newVersion(e))
+	root.AddCommand(docsCommands(e)...)
 	return root
 }
 
