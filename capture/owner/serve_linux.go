@@ -268,8 +268,8 @@ func (s *server) whyNot(look *search, l lookup) analysis.Process {
 		p.Why = "it had ended before it could be named"
 	case look.budget <= 0:
 		p.Why = "too many files are open on this host to look through them all"
-	case look.denied > 0 && !s.privileged:
-		return notAllowed(l.uid)
+	case look.denied > 0 && !s.privileged: // of our own user: others were not looked for
+		p.Why = "its owner is uid " + strconv.FormatUint(uint64(l.uid), 10) + " as we are, but closed to look into (set-uid, file capabilities): naming it needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
 	case look.denied > 0:
 		p.Why = "the kernel does not show us the open files of " + strconv.Itoa(look.denied) + " processes"
 	default:

@@ -3,6 +3,7 @@ package privilege
 import (
 	"fmt"
 	"os"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -14,6 +15,9 @@ import (
 // (CAP_SETPCAP), and the right to get any of it back by executing a program (PR_SET_NO_NEW_PRIVS). The process can no longer be dumped
 // or traced by others of its user. Files opened before stay open; /proc/self/fd, and so /dev/stdout, cannot be opened afterwards.
 // Root without CAP_SETUID, as in a pod that adds NET_RAW alone, stays root by name.
+//
+// Where root cannot become anybody else, in a container with CAP_NET_RAW alone or a user namespace without others, it stays the user 0, which
+// without capabilities is a user like others; unless o names somebody to become, which is an error then.
 //
 // An error means that something may be left: the process must end.
 func Drop(o Options) error {
@@ -27,6 +31,9 @@ func Drop(o Options) error {
 	}
 	if os.Getuid() == 0 && !had.effective.has(SetUID) && (o.User == "" || who.uid == 0) {
 		who = identity{leaveAsIsID, leaveAsIsID, ""} // a pod's root with NET_RAW alone: it cannot become anyone, and has no more than its files
+	}
+	if o.User == "" && !mayBecome(had, who) {
+		who = identity{leaveAsIsID, leaveAsIsID, ""}
 	}
 	want := wanted(had, who, o.Keep)
 	if err := want.apply(had); err != nil {
@@ -49,11 +56,41 @@ type goal struct {
 // wanted is the least that o and the kernel's rules allow.
 func wanted(had *status, who identity, keep []Capability) goal {
 	g := goal{who: who, keep: setOf(keep...) & had.permitted, bounding: had.bounding}
-	g.groups = who.uid != leaveAsIsID || had.effective.has(SetGID)
+	g.groups = had.effective.has(SetGID) && !groupsFixed() || who.uid != leaveAsIsID
 	if had.effective.has(SetPCAP) {
 		g.bounding = 0
 	}
 	return g
+}
+
+// mayBecome reports whether the kernel would let the process become who.
+func mayBecome(had *status, who identity) bool {
+	if who.uid == leaveAsIsID {
+		return true
+	}
+	return had.effective.has(SetUID) && had.effective.has(SetGID) && !groupsFixed() && mapped("/proc/self/uid_map", who.uid) && mapped("/proc/self/gid_map", who.gid)
+}
+
+// groupsFixed reports whether the user namespace forbids to leave groups (user_namespaces(7)).
+func groupsFixed() bool {
+	text, err := os.ReadFile("/proc/self/setgroups")
+	return err == nil && strings.TrimSpace(string(text)) == "deny"
+}
+
+// mapped reports whether an id exists in the user namespace, whose map has lines of first id inside, first id outside, number of ids. A
+// kernel without user namespaces has no map.
+func mapped(name string, id int) bool {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return true
+	}
+	for line := range strings.Lines(string(text)) {
+		var inside, outside, count int64
+		if n, _ := fmt.Sscan(line, &inside, &outside, &count); n == 3 && int64(id) >= inside && int64(id)-inside < count {
+			return true
+		}
+	}
+	return false
 }
 
 // apply goes from had to the goal. The order matters: each step may need what a later one gives up.

@@ -71,7 +71,7 @@ func child(options string) int {
 			runtime.LockOSThread()
 			ready.Done()
 			done.Wait()
-			can := tryForbidden(o)
+			can := tryForbidden()
 			lock.Lock()
 			p.Can = append(p.Can, can...)
 			lock.Unlock()
@@ -88,7 +88,7 @@ func child(options string) int {
 	fresh := make(chan []string)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: a thread begun after the drop, or reused
-		fresh <- tryForbidden(o)
+		fresh <- tryForbidden()
 	}()
 	p.Can = append(p.Can, <-fresh...)
 	p.look(early)
@@ -101,7 +101,7 @@ func child(options string) int {
 }
 
 // tryForbidden says what of all that is forbidden can be done in the calling thread.
-func tryForbidden(o Options) (can []string) {
+func tryForbidden() (can []string) {
 	if fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err == nil {
 		unix.Close(fd)
 		can = append(can, "open a packet socket")
@@ -113,7 +113,7 @@ func tryForbidden(o Options) (can []string) {
 		"chroot":      func() error { return unix.Chroot("/") },
 		"unshare net": func() error { return unix.Unshare(unix.CLONE_NEWNET) },
 	} {
-		if try() == nil && o.User != "root" {
+		if trivial := os.Getuid() == 0 && strings.HasPrefix(name, "set") && name != "setgroups"; try() == nil && !trivial {
 			can = append(can, name)
 		}
 	}
@@ -158,6 +158,12 @@ func (p *proof) look(early int) {
 // run starts the child as attr says and gives what it could do.
 func run(t *testing.T, o Options, attr *syscall.SysProcAttr) *proof {
 	t.Helper()
+	return runBy(t, nil, o, attr)
+}
+
+// runBy has another program start it.
+func runBy(t *testing.T, by []string, o Options, attr *syscall.SysProcAttr) *proof {
+	t.Helper()
 	options, err := json.Marshal(o)
 	if err != nil {
 		t.Fatal(err)
@@ -169,6 +175,9 @@ func run(t *testing.T, o Options, attr *syscall.SysProcAttr) *proof {
 	cmd := exec.Command(exe)
 	if attr != nil && attr.Credential != nil {
 		cmd = exec.Command(copyFor(t, exe)) // the go command's directory may be closed to other users
+	}
+	if by != nil {
+		cmd = exec.Command(by[0], append(by[1:], exe)...)
 	}
 	cmd.Env = append(os.Environ(), childVariable+"="+string(options))
 	cmd.SysProcAttr = attr
@@ -211,6 +220,9 @@ func needRoot(t *testing.T) {
 	s, err := statusOf("/proc/thread-self/status")
 	if err != nil {
 		t.Skipf("SKIPPED: %v", err)
+	}
+	if !mapped("/proc/self/uid_map", 12345) || groupsFixed() {
+		t.Skip("SKIPPED: that root's privileges are dropped was not tested, for this user namespace has no other user")
 	}
 	if os.Getuid() != 0 || !s.effective.has(NetRaw) || !s.effective.has(SetUID) || !s.effective.has(SetGID) {
 		t.Skipf("SKIPPED: that root's privileges are dropped was not tested, for it needs root with CAP_NET_RAW, CAP_SETUID and CAP_SETGID")
@@ -302,6 +314,35 @@ func TestRootOfPod(t *testing.T) {
 	}
 	if p := run(t, Options{User: "12345"}, nil); !strings.Contains(p.Error, "expected root, or CAP_SETGID") {
 		t.Errorf("becoming another user without the right to: got %q", p.Error)
+	}
+}
+
+// A container of user 0 with nothing but CAP_NET_RAW cannot become nobody, and neither can root of a user namespace that has no other user.
+func TestRootThatCannotBecomeNobody(t *testing.T) {
+	needRoot(t)
+	setpriv, err := exec.LookPath("setpriv")
+	if err != nil {
+		t.Skipf("SKIPPED: a root with CAP_NET_RAW alone was not tested: %v", err)
+	}
+	want := `uid [0 0 0 0] gid [0 0 0 0] groups "%s" inh 0 prm 0 eff 0 amb 0 nnp true`
+	pod := []string{setpriv, "--clear-groups", "--inh-caps=-all,+net_raw", "--bounding-set=-all,+net_raw"}
+	p := runBy(t, pod, Options{}, nil)
+	p.same(t, fmt.Sprintf(want, ""))
+	if !p.OpenStill {
+		t.Error("it could open no packet socket before: this test shows nothing")
+	}
+	if p := runBy(t, pod, Options{User: "12345"}, nil); !strings.Contains(p.Error, "expected root, or CAP_SETGID") {
+		t.Errorf("becoming another user without the right to: got %q", p.Error)
+	}
+	alone := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: []syscall.SysProcIDMap{{HostID: 0, Size: 1}}, GidMappings: []syscall.SysProcIDMap{{HostID: 0, Size: 1}}}
+	probe := exec.Command(setpriv, "--version")
+	probe.SysProcAttr = alone
+	if err := probe.Run(); err != nil {
+		t.Skipf("SKIPPED: a user namespace was not tested: %v", err)
+	}
+	p = run(t, Options{}, alone)
+	if p.Error != "" || len(p.Can) > 0 || p.Caps != 0 {
+		t.Errorf("in a user namespace: got %+v", p)
 	}
 }
 
