@@ -15,9 +15,11 @@
 //
 // # When an interface fails
 //
-// An interface that goes down or vanishes is told once, by a *DownError from Next, after the packets that came before. Nothing else
-// changes: other interfaces go on, and an interface that merely was down gives packets again when it is up again. When all have
-// vanished, Next returns io.EOF.
+// An interface that goes down or vanishes is told once, by a *DownError from Next, a fraction of a second later. Nothing else
+// changes: other interfaces go on, packets from before may still follow, and an interface that merely was down gives packets again
+// when it is up again. When all have vanished, Next returns io.EOF.
+//
+// To end without losing what the kernel still holds back, call Next until it returns ErrIdle, or a packet later than the end.
 //
 // Nothing is ever sent.
 package live
