@@ -14,7 +14,6 @@ import (
 // Drop gives up, in all threads, what o does not keep: the root user, all groups, all capabilities, the bounding set where that is allowed
 // (CAP_SETPCAP), and the right to get any of it back by executing a program (PR_SET_NO_NEW_PRIVS). The process can no longer be dumped
 // or traced by others of its user. Files opened before stay open; /proc/self/fd, and so /dev/stdout, cannot be opened afterwards.
-// Root without CAP_SETUID, as in a pod that adds NET_RAW alone, stays root by name.
 //
 // Where root cannot become anybody else, in a container with CAP_NET_RAW alone or a user namespace without others, it stays the user 0, which
 // without capabilities is a user like others; unless o names somebody to become, which is an error then.
@@ -25,15 +24,9 @@ func Drop(o Options) error {
 	if err != nil {
 		return fmt.Errorf("giving up privileges: %w", err)
 	}
-	who, err := lookUp(o.User, os.Getuid())
+	who, err := toBecome(o.User, had)
 	if err != nil {
 		return fmt.Errorf("giving up privileges: %w", err)
-	}
-	if os.Getuid() == 0 && !had.effective.has(SetUID) && (o.User == "" || who.uid == 0) {
-		who = identity{leaveAsIsID, leaveAsIsID, ""} // a pod's root with NET_RAW alone: it cannot become anyone, and has no more than its files
-	}
-	if o.User == "" && !mayBecome(had, who) {
-		who = identity{leaveAsIsID, leaveAsIsID, ""}
 	}
 	want := wanted(had, who, o.Keep)
 	if err := want.apply(had); err != nil {
@@ -43,6 +36,24 @@ func Drop(o Options) error {
 		return fmt.Errorf("giving up privileges did not succeed: %w; this process must not go on", err)
 	}
 	return nil
+}
+
+// target is who Drop would become.
+func target(user string) (identity, error) {
+	had, err := statusOf("/proc/thread-self/status")
+	if err != nil {
+		return identity{}, err
+	}
+	return toBecome(user, had)
+}
+
+// toBecome is who to become, which is nobody else where the kernel would not let us and nobody was named.
+func toBecome(user string, had *status) (identity, error) {
+	who, err := lookUp(user, os.Getuid())
+	if err == nil && (user == "" || who.uid == os.Getuid()) && !mayBecome(had, who) {
+		who = identity{leaveAsIsID, leaveAsIsID, ""}
+	}
+	return who, err
 }
 
 // goal is what every thread shall be afterwards.

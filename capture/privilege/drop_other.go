@@ -12,7 +12,7 @@ import (
 //
 // An error means that something may be left: the process must end.
 func Drop(o Options) error {
-	who, err := lookUp(o.User, os.Getuid())
+	who, err := target(o.User)
 	if err != nil {
 		return fmt.Errorf("giving up privileges: %w", err)
 	}
@@ -33,3 +33,6 @@ func Drop(o Options) error {
 	}
 	return nil
 }
+
+// target is who Drop would become.
+func target(user string) (identity, error) { return lookUp(user, os.Getuid()) }

@@ -2,7 +2,6 @@ package privilege
 
 import (
 	"fmt"
-	"os"
 	"os/user"
 	"strconv"
 )
@@ -44,7 +43,7 @@ func lookUp(name string, current int) (identity, error) {
 // Target is who Drop will become with this Options.User; change is false where it stays who it is. A file that is to be written after
 // Drop belongs to that user.
 func Target(name string) (uid, gid int, change bool, err error) {
-	who, err := lookUp(name, os.Getuid())
+	who, err := target(name)
 	if err != nil {
 		return 0, 0, false, fmt.Errorf("giving up privileges: %w", err)
 	}
