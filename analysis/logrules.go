@@ -189,6 +189,8 @@ var clientTexts = [...]textRule{
 	{kinds: byClient, words: []string{"i/o timeout"}, code: CodeNoReply, confidence: Likely},
 	{kinds: byClient, words: []string{"TLS handshake timeout"}, code: CodeNoReply, confidence: Likely},
 	{kinds: byClient, words: []string{"onnection reset by peer"}, code: CodeConnectionReset, confidence: Likely, also: []alternative{{CodePlaintextToTLS, "when the client speaks http:// to a TLS port, etcd may reset: look at the URL"}}},
+	{kinds: byClient, words: []string{"broken pipe"}, code: CodeConnectionReset, confidence: Likely, note: "the server was gone when the client wrote",
+		also: []alternative{{CodeClientCertRefused, "in TLS 1.3 a server that refuses the certificate hangs up like this; etcd's log has the reason: `grep 'rejected connection'`"}}},
 	{kinds: byClient, words: []string{"http2: frame too large"}, code: CodeGRPCToPeerPort, confidence: Likely, note: "what came was no HTTP/2: HTTP/1.1, as the peer port of etcd 3.6 and later answers",
 		also: []alternative{{CodePlaintextToTLS, "when the client speaks without TLS to a TLS port: look at its endpoint's scheme"}}},
 	{kinds: byClient, words: []string{"not closed cleanly before end of the underlying stream"}, code: CodeGRPCToPeerPort, confidence: Possible, note: "the server closed without an answer to HTTP/2",

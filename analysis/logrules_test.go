@@ -255,6 +255,7 @@ var clientRows = [...]textRow{
 	{`curl: (35) OpenSSL SSL_connect: SSL_ERROR_SYSCALL in connection to 10.0.0.8:2379`, CodeTLSToPlaintext, Likely, FaultUnknown, "", []Code{CodeConnectionReset}},
 	{`curl: (55) getpeername() failed with errno 107: Transport endpoint is not connected`, CodeClientCertRefused, Possible, FaultClient, "right after the handshake", []Code{CodeClientCertMissing}},
 	{`curl: (18) HTTP/2 stream 1 was not closed cleanly before end of the underlying stream`, CodeGRPCToPeerPort, Possible, FaultClient, "", []Code{CodePlaintextToTLS}},
+	{dialLine("write tcp 127.0.0.1:40000->127.0.0.1:2379: write: broken pipe"), CodeConnectionReset, Likely, FaultUnknown, "", []Code{CodeClientCertRefused}},
 	{etcdctlLine("error reading server preface: http2: frame too large"), CodeGRPCToPeerPort, Likely, FaultClient, "HTTP/1.1", []Code{CodePlaintextToTLS}},
 	{`{"level":"warn","ts":"2026-11-25T13:34:00.217161Z","caller":"rafthttp/peer_status.go:66","msg":"peer became inactive (message send to peer failed)","peer-id":"e5cc86d5aefb1852","error":"failed to write e5cc86d5aefb1852 on pipeline (context canceled)"}`, CodeServerShutdown, Likely, FaultNone, "stops", nil},
 	{`curl: (7) Failed to connect to 10.0.0.8 port 2379: Connection refused`, CodeRefused, Certain, FaultServer, "", nil},

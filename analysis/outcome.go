@@ -189,8 +189,8 @@ func (v *view) outcomeTLSUnanswered() Outcome {
 		return OutcomePartial
 	case c.Close == CloseNone && s.Close == CloseNone:
 		return OutcomeNoReply
-	case v.deciding() != nil:
-		return OutcomeRejectedByClient // before it had sent a hello, or an answer came
+	case !hello && v.deciding() != nil:
+		return OutcomeRejectedByClient // an alert is all it sent; after a hello it may be about the server's silent close
 	case v.dataFirst() && v.answerTime() <= atOnce:
 		return OutcomePlaintextToTLS // crypto/tls calls it that, too, whatever follows the record's header
 	case v.clientClosedFirst():

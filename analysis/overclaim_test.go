@@ -35,6 +35,7 @@ func TestClaimsNoMore(t *testing.T) {
 		{"application data first, and the client's FIN", transcript{client(data(40))}.and(finBy(FromClient)...), "", OutcomePlaintextToTLS, CodePlaintextToTLS, CodeHandshakeAbandoned},
 		{"a ChangeCipherSpec first", transcript{client(ccs)}.and(finBy(FromClient)...), "", OutcomePlaintextToTLS, CodePlaintextToTLS, CodeHandshakeAbandoned},
 		{"a fatal alert first", transcript{client(alert(alertBadCertificate))}.and(finBy(FromClient)...), "", OutcomeRejectedByClient, CodeClientAlert, CodeHandshakeAbandoned},
+		{"an alert about a server that closed without a byte", transcript{client(hello), closes(FromServer, CloseFIN), client(alert(alertDecodeError)), closes(FromClient, CloseFIN)}, "", OutcomeTLSToPlaintext, CodeTLSToPlaintext, CodeClientAlert},
 		{"three bytes and a reset", transcript{client("\x16\x03\x01"), closes(FromClient, CloseRST)}, "", OutcomeAborted, CodeConnectionReset, CodeHandshakeAbandoned},
 		{"a second hello before the first is answered", twoHellos(tlswire.VersionTLS10), "", OutcomeRejectedByServer, CodeRecordDesync, CodeServerAlert},
 		{"a second hello as after a HelloRetryRequest that is captured late", twoHellos(tlswire.VersionTLS12), "", OutcomeRejectedByServer, CodeServerAlert, CodeRecordDesync},

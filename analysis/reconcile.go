@@ -109,6 +109,10 @@ func (c *Connection) reconcileWith(e *LogEntry) {
 		c.Findings = append(c.Findings, d)
 		return
 	}
+	if byClient&(1<<e.Kind) != 0 && text.Code == CodeConnectionReset && c.Outcome == OutcomeRejectedByServer && len(c.Findings) > 0 {
+		c.Findings[0].rest(line) // the other end of the same: the client saw the server hang up
+		return
+	}
 	if f := c.decisive(); f != nil {
 		d := findingOf(CodeLogDisagrees, Certain)
 		d.Meaning = "the packets show " + string(f.Code) + ", the line in the log says " + string(text.Code) + ": one of the two belongs to another connection, or something between client and etcd changes what they say"

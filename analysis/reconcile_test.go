@@ -73,3 +73,13 @@ func TestConfirmedWeight(t *testing.T) {
 		t.Errorf("%s %v %v", f.Code, f.Severity, f.Confidence)
 	}
 }
+
+// TestOtherEnd: the line of a member's own client, its gateway's, about the very connection that etcd rejected is no other story.
+func TestOtherEnd(t *testing.T) {
+	reset := testTime.UTC().Format("2006/01/02 15:04:05") + ` WARNING: [core] [Channel #3 SubChannel #4] grpc: addrConn.createTransport failed to connect to {Addr: "127.0.0.1:2379", ServerName: "127.0.0.1:2379", }. Err: write tcp ` +
+		port(1) + `->127.0.0.1:2379: write: connection reset by peer`
+	_, out := joining(t, connections(seenConn{port(1), 0, []Finding{guess(CodeClientCertRefused)}}), rejectionAt(testTime, port(1), server120+"x509: certificate specifies an incompatible key usage"), reset)
+	if len(out[0].Log) != 2 || len(out[0].Findings) != 1 || out[0].Findings[0].Code != CodeClientCertKeyUsage {
+		t.Errorf("%d lines, %v", len(out[0].Log), out[0].Findings)
+	}
+}
