@@ -99,6 +99,9 @@ func matches(a Address, l net.Addr) bool {
 	return ok && a.Path == "" && p == addrPort(l)
 }
 
+// ErrRemote is why a listener is refused where Server.AllowRemote is not set.
+var ErrRemote = errors.New("can be reached from other hosts, and whoever reaches it reaches the upstream; listen on 127.0.0.1 or [::1], or allow other addresses")
+
 // listenTCP listens on the first address of a's host, if that is loopback or others are allowed.
 func (s *Server) listenTCP(a Address) (net.Listener, error) {
 	ips, err := hostAddrs(a.Host)
@@ -108,7 +111,7 @@ func (s *Server) listenTCP(a Address) (net.Listener, error) {
 	if !s.AllowRemote {
 		for _, ip := range ips {
 			if !ip.IsLoopback() {
-				return nil, fmt.Errorf("listening on %s: %s can be reached from other hosts, and whoever reaches it reaches the upstream; listen on 127.0.0.1 or [::1], or allow other addresses", a, orAll(a.Host))
+				return nil, fmt.Errorf("listening on %s: %s %w", a, orAll(a.Host), ErrRemote)
 			}
 		}
 	}

@@ -73,6 +73,29 @@ func portProgram(f framing, ports []uint16, snapLen int) ([]bpf.RawInstruction, 
 }
 
 func portInstructions(f framing, ports []uint16, snapLen int) ([]bpf.Instruction, error) {
+	return instructions(f, snapLen, func(p *program) { p.ports(ports, snapLen) })
+}
+
+// openingProgram makes the program that selects the SYNs that open connections to one of the ports, and keeps snapLen bytes of each.
+func openingProgram(f framing, ports []uint16, snapLen int) ([]bpf.RawInstruction, error) {
+	code, err := instructions(f, snapLen, func(p *program) {
+		p.add(p.load(13, 1), bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: 0x16}) // SYN, RST, ACK (RFC 9293, Section 3.1)
+		p.branch(bpf.JumpNotEqual, 0x02, "other")
+		p.add(p.load(2, 2))
+		for _, port := range ports {
+			p.add(bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(port), SkipTrue: 1}, bpf.RetConstant{Val: uint32(snapLen)})
+		}
+		p.label("other")
+		p.add(bpf.RetConstant{Val: 0})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return bpf.Assemble(code)
+}
+
+// instructions makes a program that finds the TCP header, with where it begins in X, and goes on with tcp.
+func instructions(f framing, snapLen int, tcp func(*program)) ([]bpf.Instruction, error) {
 	p := program{header: f.header}
 	if f.device != nil {
 		p.add(f.packetType)
@@ -96,7 +119,7 @@ func portInstructions(f framing, ports []uint16, snapLen int) ([]bpf.Instruction
 	p.label("accept")
 	p.add(bpf.RetConstant{Val: uint32(snapLen)})
 	p.label("tcp")
-	p.ports(ports, snapLen)
+	tcp(&p)
 	return p.link()
 }
 

@@ -9,14 +9,16 @@ import (
 	"github.com/etcdtap/etcdtap/analysis"
 )
 
-// key names a connection. The time is part of it since ports are used again: an answer is of the one connection that was asked about.
+// key names a connection by its ends. Ports are used again: which of several connections an answer is about, its time tells.
 type key struct {
 	client, server netip.AddrPort
-	start          int64 // nanoseconds since 1970
 }
 
-func keyOf(client, server netip.AddrPort, start time.Time) key {
-	return key{plainAddress(client), plainAddress(server), start.UnixNano()}
+// sameStart is how far two times of one SYN may be apart: of a packet that two sockets captured, or of an accepted connection and its SYN.
+const sameStart = 500 * time.Millisecond
+
+func keyOf(client, server netip.AddrPort) key {
+	return key{plainAddress(client), plainAddress(server)}
 }
 
 // plainAddress is a without IPv4-in-IPv6 form and zone, as packets have it.
@@ -27,6 +29,7 @@ func plainAddress(a netip.AddrPort) netip.AddrPort {
 // answer is what is known of one connection's owner. process may be read once done is closed.
 type answer struct {
 	key     key
+	start   time.Time
 	done    chan struct{}
 	process analysis.Process
 }
@@ -41,11 +44,15 @@ type answers struct {
 	stats   Stats
 }
 
-// begin makes room for an answer and gives its number. The oldest is forgotten, and who waits for it told.
-func (a *answers) begin(k key) uint64 {
+// begin makes room for an answer and gives its number. The oldest is forgotten, and who waits for it told. asked is true, and nothing has
+// begun, where the same SYN was asked about before.
+func (a *answers) begin(k key, start time.Time) (id uint64, asked bool) {
 	a.lock.Lock()
 	defer a.lock.Unlock()
-	id := a.next
+	if old := a.byKey[k]; old != nil && old.isOf(start) {
+		return 0, true
+	}
+	id = a.next
 	a.next++
 	slot := &a.ring[id%maxAnswers]
 	if old := *slot; old != nil {
@@ -54,11 +61,14 @@ func (a *answers) begin(k key) uint64 {
 		}
 		a.settle(old, analysis.Process{Why: whyTooMany})
 	}
-	*slot = &answer{key: k, done: make(chan struct{})}
+	*slot = &answer{key: k, start: start, done: make(chan struct{})}
 	a.byKey[k] = *slot
 	a.stats.Asked++
-	return id
+	return id, false
 }
+
+// isOf reports whether the answer is about the connection that began then.
+func (x *answer) isOf(start time.Time) bool { return x.start.Sub(start).Abs() <= sameStart }
 
 // give sets the answer of a number. A number that is not open any more, or never was, is ignored.
 func (a *answers) give(id uint64, p analysis.Process) {
@@ -87,7 +97,9 @@ func (a *answers) forget(id uint64) {
 	if open == nil {
 		return
 	}
-	delete(a.byKey, open.key)
+	if a.byKey[open.key] == open {
+		delete(a.byKey, open.key)
+	}
 	a.ring[id%maxAnswers] = nil
 	a.stats.Asked--
 	a.foreign.Add(1)
@@ -141,11 +153,11 @@ func (a *answers) settle(x *answer, p analysis.Process) {
 }
 
 // find waits for the answer about a connection; ok is false when it was not asked for, or is forgotten, or its client is elsewhere.
-func (a *answers) find(k key, wait time.Duration) (p analysis.Process, ok bool) {
+func (a *answers) find(k key, start time.Time, wait time.Duration) (p analysis.Process, ok bool) {
 	a.lock.Lock()
 	x := a.byKey[k]
 	a.lock.Unlock()
-	if x == nil {
+	if x == nil || !x.isOf(start) {
 		return analysis.Process{}, false
 	}
 	if !x.settled() {

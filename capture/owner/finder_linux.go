@@ -200,13 +200,13 @@ func (f *Finder) read(buf []byte) (reply, error) {
 	return parseReply(buf[:n])
 }
 
-// Ask begins to look for the process that opened a connection. It is to be called once for each connection, at its first packet, with
-// the time that the connection is known by; it never blocks. Clients that are not on this host are not asked about.
+// Ask begins to look for the process that opened a connection. It is to be called at its first packet, with the time of that; a second
+// time for the same SYN does nothing. It never blocks. Clients that are not on this host are not asked about.
 func (f *Finder) Ask(client, server netip.AddrPort, start time.Time) {
 	if f == nil {
 		return
 	}
-	k := keyOf(client, server, start)
+	k := keyOf(client, server)
 	link, local, unsure := f.addresses.has(k.client.Addr())
 	if !local && !unsure {
 		f.answers.foreign.Add(1)
@@ -215,7 +215,10 @@ func (f *Finder) Ask(client, server netip.AddrPort, start time.Time) {
 	if !k.client.Addr().IsLinkLocalUnicast() {
 		link = 0
 	}
-	id := f.answers.begin(k)
+	id, asked := f.answers.begin(k, start)
+	if asked {
+		return
+	}
 	a := question{id, k.client, k.server, link}
 	if !unsure {
 		f.put(a)
@@ -259,7 +262,7 @@ func (f *Finder) Answer(client, server netip.AddrPort, start time.Time, wait tim
 	if f == nil {
 		return p, false
 	}
-	return f.answers.find(keyOf(client, server, start), wait)
+	return f.answers.find(keyOf(client, server), start, wait)
 }
 
 // Stats is what was counted so far.

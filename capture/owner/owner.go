@@ -4,7 +4,7 @@
 //
 //	finder, err := owner.Start(owner.Options{})   // before privileges are dropped
 //	finder.Ask(client, server, start)             // at the SYN; never blocks
-//	process, ok := finder.Answer(client, server, start, 0)
+//	process, ok := finder.Answer(client, server, start, 0) // start may differ a little
 //
 // Looking into the processes of others takes CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, which a program that parses packets from the network
 // must not have. So the looking is done by a child process, the same program started again, which drops everything but these two, never

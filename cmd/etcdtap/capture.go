@@ -54,8 +54,13 @@ type writeFlags struct {
 }
 
 func (f *writeFlags) register(fl *pflag.FlagSet) {
-	fl.StringVarP(&f.name, "write", "w", "", "write the packets to this `file`, too, as pcapng; - is standard output, and findings go to standard error then")
+	f.registerPlain(fl)
 	fl.BoolVar(&f.handshakes, "write-handshakes", false, "write only what diagnosis needs: handshakes, first bytes and ends of connections")
+}
+
+// registerPlain leaves out what packets alone need.
+func (f *writeFlags) registerPlain(fl *pflag.FlagSet) {
+	fl.StringVarP(&f.name, "write", "w", "", "write the packets to this `file`, too, as pcapng; - is standard output, and findings go to standard error then")
 	fl.BoolVarP(&f.unbuffered, "packet-buffered", "U", false, "write each packet to the file at once")
 	fl.IntVarP(&f.size, "rotate-size", "C", 0, "begin another file when this one is larger than so many `millions` of bytes: NAME, NAME1, NAME2, ...")
 	fl.IntVarP(&f.every, "rotate-seconds", "G", 0, "begin another file every so many `seconds`; strftime(3) conversions in the name say which")

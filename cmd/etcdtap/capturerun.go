@@ -108,9 +108,9 @@ func (c *capturer) prepare(ctx context.Context, x analysis.Expectations, express
 	}
 	c.tracker = capture.NewTracker(options, c.live.watch.End)
 	if f.processes {
-		c.finder = c.env.startFinder(f.namespace())
+		c.finder = c.env.startFinder(allPorts(&x), f.namespace())
 		if c.finder != nil {
-			c.live.process = c.finder.answer
+			c.live.about = func(a *analysis.Connection) { a.Process = c.finder.find(a.Client, a.Server, a.Start) }
 		}
 	}
 	if f.write.name != "" {
@@ -236,6 +236,9 @@ func (c *capturer) count(now time.Time) {
 			dropped-c.dropped, dropped, 4*c.flags.buffer))
 	}
 	c.dropped = dropped
+	if c.writer != nil {
+		c.writeStats(&stats) // each file of a rotation tells its own share
+	}
 	if c.metrics != nil {
 		c.measure(&stats)
 	}
@@ -264,11 +267,10 @@ func (c *capturer) finish(cause error) error {
 	}
 	c.tracker.Flush()
 	stats := c.source.Stats()
+	c.count(time.Now())
 	if c.writer != nil {
-		c.writeStats(&stats)
 		cause = firstOf(cause, c.writer.Close())
 	}
-	c.count(time.Now())
 	cause = firstOf(cause, c.live.close(c.input(&stats)))
 	fmt.Fprintf(c.env.stderr, "%d packets captured\n%d packets received by filter\n%d packets dropped by kernel\n", c.packets, stats.Received, stats.Dropped)
 	if stats.IfDropped > 0 {
@@ -345,7 +347,7 @@ func (c *capturer) openWriter(filter string) error {
 // writeStats tells the file what was dropped.
 func (c *capturer) writeStats(stats *live.Stats) {
 	for i, s := range stats.Interfaces {
-		c.writer.SetStats(i, savefile.Stats{Received: s.Received, Dropped: s.Dropped + s.IfDropped})
+		c.writer.SetStats(i, savefile.Stats{Received: s.Received, Dropped: s.Dropped, InterfaceDropped: s.IfDropped})
 	}
 }
 

@@ -1,29 +1,52 @@
 package main
 
 import (
+	"net/netip"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/etcdtap/etcdtap/analysis"
 	"github.com/etcdtap/etcdtap/capture"
+	"github.com/etcdtap/etcdtap/capture/live"
 	"github.com/etcdtap/etcdtap/capture/owner"
 )
 
 // processFinder names the processes that open connections. A nil one names none.
-type processFinder struct{ finder *owner.Finder }
+type processFinder struct {
+	finder *owner.Finder
+	syns   *live.SYNs // nil where they cannot be heard by themselves
+	ended  chan struct{}
+}
 
-// startFinder begins to look for processes in a network namespace; "" is our own. Where that cannot be done it says so and goes without.
-func (e *environment) startFinder(netns string) *processFinder {
+// startFinder begins to look for processes in a network namespace; "" is our own. Connections to the ports are looked up the moment their
+// SYN passes. Where that cannot be done it says so and goes without.
+func (e *environment) startFinder(ports []uint16, netns string) *processFinder {
 	f, err := owner.Start(owner.Options{NetNS: netns, Log: e.log})
 	if err != nil {
 		e.log.Warn("the processes of clients cannot be named", zap.Error(err))
 		return nil
 	}
-	return &processFinder{f}
+	p := &processFinder{finder: f, ended: make(chan struct{})}
+	if len(ports) == 0 { // whoever asks knows at once
+		close(p.ended)
+		return p
+	}
+	if p.syns, err = live.OpenSYNs(ports, netns); err != nil {
+		e.log.Warn("the processes of clients that live for less than a tenth of a second cannot be named", zap.Error(err))
+		close(p.ended)
+		return p
+	}
+	go func() {
+		defer close(p.ended)
+		if err := p.syns.Each(f.Ask); err != nil {
+			e.log.Warn("the processes of clients that live for less than a tenth of a second cannot be named any more", zap.Error(err))
+		}
+	}()
+	return p
 }
 
-// ask begins to look for who sent the segment, which opens a connection. It never waits.
+// ask begins to look for who sent the segment, which opens a connection, unless that was done when it passed. It never waits.
 func (f *processFinder) ask(p *capture.Packet, s *capture.Segment) {
 	f.finder.Ask(s.Source(), s.Destination(), time.Unix(0, p.Time))
 }
@@ -31,9 +54,9 @@ func (f *processFinder) ask(p *capture.Packet, s *capture.Segment) {
 // answerWait is how long a report waits for its process: the look-up was begun at the SYN, and is over nearly always.
 const answerWait = 20 * time.Millisecond
 
-// answer is who opened the connection; nil when the client is not on this host.
-func (f *processFinder) answer(c *analysis.Connection) *analysis.Process {
-	p, ok := f.finder.Answer(c.Client, c.Server, c.Start, answerWait)
+// find is who opened a connection; nil when the client is not on this host.
+func (f *processFinder) find(client, server netip.AddrPort, start time.Time) *analysis.Process {
+	p, ok := f.finder.Answer(client, server, start, answerWait)
 	if !ok {
 		return nil
 	}
@@ -44,7 +67,12 @@ func (f *processFinder) answer(c *analysis.Connection) *analysis.Process {
 func (f *processFinder) dropped() int64 { return f.finder.Stats().Dropped }
 
 func (f *processFinder) close() {
-	if f != nil {
-		f.finder.Close()
+	if f == nil {
+		return
 	}
+	if f.syns != nil {
+		f.syns.Close()
+	}
+	<-f.ended
+	f.finder.Close()
 }

@@ -24,10 +24,10 @@ type liveReporter struct {
 	certs   *report.Certificates
 	export  *certExporter
 	summary analysis.Summary
-	metrics *metrics.Metrics                             // nil without --metrics
-	process func(*analysis.Connection) *analysis.Process // who opened it; nil where that is not asked
-	all     bool                                         // report what is no concern of etcd's, too
-	skipped int64                                        // connections that are none
+	metrics *metrics.Metrics           // nil without --metrics
+	about   func(*analysis.Connection) // adds what only the producer knows; nil: nothing
+	all     bool                       // report what is no concern of etcd's, too
+	skipped int64                      // connections that are none
 	begun   time.Time
 	now     time.Time // of the last tick
 	err     error     // the first of writing
@@ -85,8 +85,8 @@ func (r *liveReporter) judged(c *analysis.Connection) {
 		}
 		return
 	}
-	if r.process != nil {
-		c.Process = r.process(c)
+	if r.about != nil {
+		r.about(c)
 	}
 	if r.join != nil {
 		r.join.Connection(c, r.now)

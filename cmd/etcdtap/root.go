@@ -128,6 +128,7 @@ Exit status: 0 clean, 1 a failure of etcdtap's own, 2 wrong usage,
 		Example: `  etcdtap demo                         see what it does, on a real capture
   etcdtap read incident.pcapng         read a capture file
   etcdtap capture                      watch live traffic
+  etcdtap proxy --help                 watch without privileges, by passing traffic through
   journalctl -u etcd | etcdtap explain explain etcd's log
   etcdtap probe 10.0.0.1:2379          make the handshake and say what came of it
   etcdtap check                        compare configuration and certificates
@@ -150,7 +151,7 @@ Exit status: 0 clean, 1 a failure of etcdtap's own, 2 wrong usage,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return &usageError{err, "run '" + cmd.CommandPath() + " --help' for its flags and an example"}
 	})
-	root.AddCommand(newRead(e), newCapture(e), newDemo(e), newExplain(e), newCheck(e), newProbe(e), newVersion(e))
+	root.AddCommand(newRead(e), newCapture(e), newProxy(e), newDemo(e), newExplain(e), newCheck(e), newProbe(e), newVersion(e))
 	root.AddCommand(docsCommands(e)...)
 	return root
 }

@@ -1,0 +1,321 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/etcdtap/etcdtap/analysis"
+	"github.com/etcdtap/etcdtap/capture"
+	"github.com/etcdtap/etcdtap/metrics"
+	"github.com/etcdtap/etcdtap/proxy"
+)
+
+// forwarder is a running proxy: it implements proxy.Observer and makes reports of what that is told.
+type forwarder struct {
+	env     *environment
+	flags   *proxyFlags
+	server  *proxy.Server
+	tap     *proxyTap // nil without -w
+	finder  *processFinder
+	metrics *metrics.Metrics // nil without --metrics
+	expect  analysis.Expectations
+
+	mu   sync.Mutex // guards what follows: the watcher reports, and a ticker lets time pass
+	live *liveReporter
+	told time.Time // statistics
+}
+
+// forward opens all, forwards until ctx is done and the connections have drained, and closes all.
+func (e *environment) forward(ctx context.Context, f *proxyFlags, s *proxy.Server, x analysis.Expectations) error {
+	p := &forwarder{env: e, flags: f, server: s, expect: x}
+	s.Observer = p
+	keys, err := openKeys(f.keylogs, nil)
+	if err != nil {
+		return err
+	}
+	defer keys.close()
+	if len(f.keylogs) > 0 {
+		s.Observe = func(c *analysis.Conn) { c.UseKeys(keys) }
+	}
+	if err := p.prepare(ctx); err != nil {
+		return err
+	}
+	if err := s.Listen(); errors.Is(err, proxy.ErrRemote) {
+		return &usageError{err, "other addresses than loopback take --allow-remote"}
+	} else if err != nil {
+		return err
+	}
+	p.announce()
+	endsOrderly(ctx)
+	stop := p.attend(ctx)
+	err = s.Serve(ctx)
+	stop()
+	return p.finish(err)
+}
+
+// prepare opens files, logs and the metrics' port.
+func (p *forwarder) prepare(ctx context.Context) (err error) {
+	f, out := p.flags, p.env.stdout
+	if f.write.name == "-" {
+		out = p.env.stderr
+	}
+	if p.live, err = p.env.newLiveReporter(&f.out, out, "proxy", p.expect); err != nil {
+		return err
+	}
+	p.live.all = true // it was asked for by name
+	if err := p.live.follow(f.logs); err != nil {
+		return err
+	}
+	if f.processes {
+		p.finder = p.env.startFinder(nil, "")
+	}
+	if f.write.name != "" {
+		if p.tap, err = p.env.newProxyTap(&f.write); err != nil {
+			return err
+		}
+		p.server.Tap = p.tap
+	}
+	if f.metrics == "" {
+		return nil
+	}
+	p.metrics = metrics.New(metrics.Build{Version: versionText(), Libpcap: capture.HasPcap})
+	p.metrics.Proxy(p.stats)
+	p.metrics.CertificateFiles(p.expect.PKI)
+	p.live.metrics = p.metrics
+	_, err = p.metrics.Serve(ctx, f.metrics, metrics.Options{Ready: p.ready, Pprof: f.pprof})
+	return err
+}
+
+// announce says what is forwarded where.
+func (p *forwarder) announce() {
+	for _, b := range p.server.Bound() {
+		text := ""
+		if b.Role != analysis.EndpointOther {
+			text = " (" + b.Role.String() + " port)"
+		}
+		fmt.Fprintf(p.env.stderr, "etcdtap: forwarding %s to %s%s\n", listenText(b.Addr), b.Upstream, text)
+	}
+	if p.flags.answerPlaintext {
+		fmt.Fprintln(p.env.stderr, "etcdtap: --answer-plaintext is on: clients without TLS get an answer from etcdtap where the upstream speaks TLS; all else passes unaltered")
+	}
+}
+
+// listenText is a listener's address as flags take it.
+func listenText(a net.Addr) string {
+	if a.Network() == "unix" {
+		return "unix:" + a.String()
+	}
+	return a.String()
+}
+
+// Opened implements proxy.Observer.
+func (p *forwarder) Opened(c *proxy.Connection) {
+	p.metrics.Dialed(c.Dialed, c.DialError)
+	if p.finder != nil {
+		p.finder.finder.Ask(c.Peer, c.Listen, c.At)
+	}
+}
+
+// Settled implements proxy.Observer.
+func (p *forwarder) Settled(c *proxy.Connection, f *analysis.Facts) {
+	p.report(c, func() { p.live.watch.Early(f, true, false) })
+}
+
+// Ended implements proxy.Observer.
+func (p *forwarder) Ended(c *proxy.Connection, f *analysis.Facts, e proxy.Ended) {
+	p.metrics.Closed(e.At.Sub(c.At))
+	p.report(c, func() { p.live.watch.End(f) })
+}
+
+// report lets say judge a connection, and adds what only the proxy knows of it.
+func (p *forwarder) report(c *proxy.Connection, say func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.live.about = func(a *analysis.Connection) {
+		a.Outgoing = c.Outgoing
+		if p.finder != nil {
+			a.Process = p.finder.find(c.Peer, c.Listen, c.At)
+		}
+	}
+	say()
+}
+
+// attend lets time pass and obeys signals, beside the forwarding. stop ends it.
+func (p *forwarder) attend(ctx context.Context) (stop func()) {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGUSR1, syscall.SIGHUP)
+	done := make(chan struct{})
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		every := time.NewTicker(tickEvery)
+		defer every.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case now := <-every.C:
+				p.tick(now)
+			case s := <-signals:
+				if s == syscall.SIGHUP {
+					p.reload()
+				} else {
+					p.statistics(time.Now())
+				}
+			}
+		}
+	})
+	return func() {
+		signal.Stop(signals)
+		close(done)
+		wait.Wait()
+	}
+}
+
+func (p *forwarder) tick(now time.Time) {
+	p.mu.Lock()
+	p.live.tick(now)
+	due := p.flags.statistics > 0 && now.Sub(p.told) >= p.flags.statistics
+	if p.told.IsZero() {
+		p.told, due = now, false
+	}
+	p.mu.Unlock()
+	if p.tap != nil {
+		p.tap.flush()
+	}
+	if due {
+		p.statistics(now)
+	}
+}
+
+func (p *forwarder) statistics(now time.Time) {
+	s := p.server.Stats()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.told, p.live.now = now, now
+	p.live.statistics(analysis.Statistics{Bytes: s.Bytes[0] + s.Bytes[1], Dropped: s.Unobserved, Open: s.Active})
+}
+
+// reload reads the file of maps again. What fails changes nothing.
+func (p *forwarder) reload() {
+	if p.flags.mapFile == "" {
+		p.env.log.Warn("SIGHUP reads --map-file again, and there is none: nothing has changed")
+		return
+	}
+	x := p.expect
+	maps, err := p.flags.allMaps(p.server, &x)
+	if err == nil {
+		err = p.server.Reload(maps)
+	}
+	if err != nil {
+		p.env.log.Warn("the maps were not changed", zap.Error(err))
+		return
+	}
+	p.mu.Lock()
+	p.expect = x
+	d := &p.live.watch.Diagnoser.Expectations
+	d.ClientPorts, d.PeerPorts = x.ClientPorts, x.PeerPorts
+	p.mu.Unlock()
+	p.announce()
+}
+
+// ready says why an upstream cannot be reached, as of the last connection to it.
+func (p *forwarder) ready() error {
+	for _, h := range p.server.Health() {
+		if h.Failing != "" {
+			return fmt.Errorf("%s cannot be reached: %s", h.Upstream, h.Failing)
+		}
+	}
+	return nil
+}
+
+// finish reports what is pending and says what passed. cause is why the proxy ended.
+func (p *forwarder) finish(cause error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.finder.close()
+	if p.tap != nil {
+		cause = firstOf(cause, p.tap.close())
+	}
+	s := p.server.Stats()
+	cause = firstOf(cause, p.live.close(proxyInput(&s)))
+	fmt.Fprintf(p.env.stderr, "%d connections, %d bytes to servers, %d bytes to clients\n", s.Accepted, s.Bytes[analysis.FromClient], s.Bytes[analysis.FromServer])
+	if cause == nil && p.flags.out.exitCode && p.live.summary.Failed > 0 {
+		return errFindings
+	}
+	return cause
+}
+
+// proxyInput tells the summary what was not seen, and what the proxy itself ended.
+func proxyInput(s *proxy.Stats) (in analysis.Input) {
+	note(&in.Other, "bytes that passed unobserved, because forwarding comes first", s.Lost)
+	note(&in.Other, "connections that passed unobserved", s.Unobserved)
+	note(&in.Other, "connections closed at once: too many of one client", s.OverLimit)
+	note(&in.Other, "connections closed: their PROXY header is none", s.BadHeaders)
+	note(&in.Other, "connections closed: they would have led back to the proxy", s.Loops)
+	note(&in.Other, "connections closed: no first byte in time", s.FirstByte)
+	note(&in.Other, "connections closed: idle for too long", s.Idle)
+	note(&in.Other, "connections closed at the end of the drain", s.Drained)
+	note(&in.Other, "clients without TLS that were answered", s.Answered)
+	note(&in.Other, "failures of the observer", s.Panics)
+	return in
+}
+
+// stats are the numbers for the metrics.
+func (p *forwarder) stats() metrics.ProxyStats {
+	s := p.server.Stats()
+	return metrics.ProxyStats{Active: s.Active, Accepted: s.Accepted, Pauses: s.Pauses, Shortages: s.Shortages, OverLimit: s.OverLimit,
+		BadHeaders: s.BadHeaders, Loops: s.Loops, FirstByte: s.FirstByte, Idle: s.Idle, Drained: s.Drained, Answered: s.Answered, Bytes: s.Bytes,
+		Spliced: s.Spliced, MissedBytes: s.Lost, Unobserved: s.Unobserved, Panics: s.Panics}
+}
+
+// firstInherited is the descriptor of the first socket that systemd passes (sd_listen_fds(3)).
+const firstInherited = 3
+
+// maxInherited bounds how many are taken.
+const maxInherited = 128
+
+// inheritedListeners are the sockets that systemd passed.
+func (e *environment) inheritedListeners() ([]net.Listener, error) {
+	if e.getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
+		return nil, nil
+	}
+	n, err := strconv.Atoi(e.getenv("LISTEN_FDS"))
+	if err != nil || n < 0 || n > maxInherited {
+		return nil, fmt.Errorf("LISTEN_FDS expects a number of sockets up to %d, got %q: see sd_listen_fds(3)", maxInherited, e.getenv("LISTEN_FDS"))
+	}
+	var list []net.Listener
+	for fd := firstInherited; fd < firstInherited+n; fd++ {
+		syscall.CloseOnExec(fd)
+		f := os.NewFile(uintptr(fd), "socket from systemd")
+		l, err := net.FileListener(f)
+		f.Close()
+		if err != nil {
+			return nil, fmt.Errorf("descriptor %d from systemd is no socket that listens: %w; see ListenStream= in systemd.socket(5)", fd, err)
+		}
+		list = append(list, l)
+	}
+	return list, nil
+}
+
+// with and without are sets of ports.
+func with(list []uint16, p uint16) []uint16 {
+	if p == 0 || slices.Contains(list, p) {
+		return list
+	}
+	return append(slices.Clone(list), p)
+}
+
+func without(list []uint16, p uint16) []uint16 {
+	return slices.DeleteFunc(slices.Clone(list), func(x uint16) bool { return x == p })
+}
