@@ -309,7 +309,7 @@ func TestOwn(t *testing.T) {
 // TestDrain: connections get their time, and not more.
 func TestDrain(t *testing.T) {
 	r := &recorder{}
-	p := start(t, &Server{Observer: r, Limits: Limits{Drain: 300 * time.Millisecond}}, upstream(t, echo))
+	p := start(t, &Server{Observer: r, Limits: Limits{Drain: 3 * time.Second}}, upstream(t, echo))
 	addr := p.addr()
 	c := p.dial()
 	io.WriteString(c, "x")
@@ -329,8 +329,14 @@ func TestDrain(t *testing.T) {
 	if _, err := c.Read(make([]byte, 1)); err == nil {
 		t.Error("open after the drain")
 	}
-	if _, f, e := r.first(t, 1); e.Why != ByDrain || f.Ended != analysis.CloseEnd {
-		t.Errorf("%+v, %v", e, f.Ended)
+	p.stop()
+	for i, e := range r.ended {
+		if e.Bytes[0] > 0 && (e.Why != ByDrain || r.facts[i].Ended != analysis.CloseEnd) {
+			t.Errorf("%+v, %v", e, r.facts[i].Ended)
+		}
+	}
+	if p.Stats().Drained != 1 {
+		t.Errorf("%+v", p.Stats())
 	}
 }
 
