@@ -27,6 +27,7 @@ type Conn struct {
 	keys   KeySource // nil: none
 	plain  []byte    // scratch: the content of an opened record
 	ders   [][]byte  // scratch
+	told   int64     // counts what was told, to tell what came first whatever its packet and time
 	done   bool      // Facts was called
 }
 
@@ -93,7 +94,7 @@ func (c *Conn) Reset(client, server netip.AddrPort, at time.Time) {
 		c.stream[d].reset()
 	}
 	c.plain = recycle(c.plain)
-	c.packet, c.at, c.done = 0, at, false
+	c.packet, c.at, c.told, c.done = 0, at, 0, false
 }
 
 func (s *stream) reset() {
@@ -122,7 +123,8 @@ func (c *Conn) Data(d Direction, at time.Time, p []byte) {
 	}
 	f, s := &c.facts.Stream[d], &c.stream[d]
 	if f.FirstAt.IsZero() {
-		f.FirstAt, f.FirstPacket = at, c.packet
+		c.told++
+		f.FirstAt, f.FirstPacket, f.told = at, c.packet, c.told
 	}
 	if n := len(f.FirstBytes); n < maxFirstBytes && !s.gap {
 		n += copy(s.first[n:], p)

@@ -80,6 +80,7 @@ type TCPFacts struct {
 	OutOfOrder              int64    // segments that came before their turn
 	Truncated               int64    // packets cut short by the capture's snapshot length
 	Evicted                 bool     // given up early to bound memory
+	ClosesSwapped           bool     // both sides sent FIN, and by their acknowledgements in another order than that of the packets
 }
 
 // StreamFacts is what one side sent.
@@ -99,6 +100,8 @@ type StreamFacts struct {
 	ClosedAt    time.Time
 	ClosePacket int64
 	Incomplete  bool // ended inside a record or message
+
+	told int64 // the place of the first byte among all that was told of the connection; valid iff Bytes > 0
 
 	Inner        Protocol // what the first application data inside TLS are; ProtocolNone where none were decrypted
 	InnerRequest string   // as Request, of what is inside TLS
@@ -201,6 +204,8 @@ type RecordShape struct {
 	Length int // ciphertext bytes, without the five of the header
 	At     time.Time
 	Packet int64
+
+	told int64 // its place among all that was told of the connection
 }
 
 // Violation is something malformed. Parsing went on where framing allowed it.

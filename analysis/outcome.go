@@ -310,7 +310,7 @@ func (v *view) clientClosedFirst() bool {
 		return c.Close != CloseNone
 	}
 	if c.ClosePacket != s.ClosePacket {
-		return c.ClosePacket < s.ClosePacket
+		return (c.ClosePacket < s.ClosePacket) != v.f.TCP.ClosesSwapped
 	}
 	return c.ClosedAt.Before(s.ClosedAt)
 }

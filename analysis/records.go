@@ -122,7 +122,8 @@ func (c *Conn) shape(d Direction, h tlswire.RecordHeader) {
 	if !e.Started {
 		e.Started, e.At, e.Packet = true, c.at, c.packet
 	}
-	r := RecordShape{Type: h.Type, Length: h.Length, At: c.at, Packet: c.packet}
+	c.told++
+	r := RecordShape{Type: h.Type, Length: h.Length, At: c.at, Packet: c.packet, told: c.told}
 	if len(e.Shape) < maxShape {
 		e.Shape = append(e.Shape, r)
 	}

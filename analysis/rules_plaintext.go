@@ -201,7 +201,7 @@ func (v *view) serverSpeaksFirst() {
 	if v.endpoint == EndpointOther || v.result == OutcomeEstablished {
 		return // other servers may, and STARTTLS begins like this
 	}
-	if c.Bytes > 0 && !s.FirstAt.Before(c.FirstAt) {
+	if c.Bytes > 0 && (c.told < s.told || !s.FirstAt.Before(c.FirstAt)) {
 		return
 	}
 	v.add(CodeServerSpeaksFirst, Certain, "the server spoke first and sent "+s.firstBytes()+"; etcd never does").

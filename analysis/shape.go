@@ -378,6 +378,6 @@ func (c *Conn) inferAlerts() {
 	}
 }
 
-func earlier(a, b *RecordShape) bool {
-	return a.Packet < b.Packet || a.Packet == b.Packet && a.At.Before(b.At)
-}
+// earlier reports whether a was sent before b, of the other side. The order in which they were told counts: packets may be captured in
+// another.
+func earlier(a, b *RecordShape) bool { return a.told < b.told }

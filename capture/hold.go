@@ -18,6 +18,7 @@ type held struct {
 	passed  bool  // captured, but not stored because the observer had no use for it
 	packet  int64 // where it was first seen
 	at      int64
+	answer  answering
 }
 
 // untilHeld is how many of the next n bytes were not seen before.
@@ -83,7 +84,7 @@ func (l *lane) insert(i int, p stretch) int {
 	} else {
 		p.data = nil // an empty end of the packet is not ours to give back
 	}
-	l.s.held = slices.Insert(l.s.held, i, held{stretch: p, packet: l.packet, at: l.now})
+	l.s.held = slices.Insert(l.s.held, i, held{stretch: p, packet: l.packet, at: l.now, answer: l.answer})
 	return i + 1
 }
 
@@ -106,14 +107,15 @@ func (l *lane) insertPassed(i int, p stretch) int {
 		return i
 	}
 	p.data = nil
-	s.held = slices.Insert(s.held, i, held{stretch: p, passed: true, packet: l.packet, at: l.now})
+	s.held = slices.Insert(s.held, i, held{stretch: p, passed: true, packet: l.packet, at: l.now, answer: l.answer})
 	return i + 1
 }
 
-// drain delivers what is held and is now in order. p is the rest of the segment that closed the hole: what it repeats of held
-// bytes is compared and dropped.
-func (l *lane) drain(p stretch) stretch {
-	for len(l.s.held) > 0 && l.s.held[0].seq == l.h.next {
+// drain delivers what is held and is now in order, as far as what it answers was told; forced, the first piece at any rate. p is the
+// rest of the segment that closed the hole: what it repeats of held bytes is compared and dropped.
+func (l *lane) drain(p stretch, forced bool) stretch {
+	for l.blocked() && (forced || !l.premature(l.s.held[0].answer)) {
+		forced = false
 		h := l.s.held[0]
 		l.s.held = slices.Delete(l.s.held, 0, 1)
 		l.s.heldBytes -= len(h.data)
@@ -153,11 +155,15 @@ func (l *lane) deliverPassed(h *held) {
 	}
 }
 
-// fillHole gives up what is missing before the first held stretch, or else before the FIN.
+// fillHole gives up what is missing before the first held stretch, or what that waits for, or else what is missing before the FIN.
 func (l *lane) fillHole() {
+	if l.blocked() {
+		l.unblock()
+		return
+	}
 	if len(l.s.held) > 0 {
 		l.gap(int(ahead(l.s.held[0].seq, l.h.next)))
-		l.drain(stretch{})
+		l.drain(stretch{}, false)
 		return
 	}
 	if l.h.is(halfFIN) {
@@ -174,7 +180,7 @@ func (l *lane) skipTo(seq uint32) {
 	}
 	if n := ahead(seq, l.h.next); n > 0 {
 		l.gap(int(n))
-		l.drain(stretch{})
+		l.drain(stretch{}, false)
 	}
 }
 

@@ -237,6 +237,7 @@ func (t *Tracker) describe(c *connection, x *attachment) {
 		OutOfOrder:     x.outOfOrder,
 		Truncated:      x.truncated,
 		Evicted:        c.gave == analysis.CloseEvicted,
+		ClosesSwapped:  c.flags&connClosesSwapped != 0,
 	}, c.flags&connRolesKnown == 0, moment(c.seen))
 }
 

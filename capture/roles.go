@@ -93,6 +93,9 @@ func (c *connection) replacedBy(d analysis.Direction, s *Segment) bool {
 	if h.is(halfStarted) && h.flags&(halfStartKnown|halfSeen) != 0 {
 		return s.Seq+1 != h.start
 	}
+	if h.is(halfAcked) && s.Seq+1 == h.acked {
+		return false // the answer was captured before it
+	}
 	// Nothing of this side was seen. Both may open at once (RFC 9293, Section 3.5), or the capture misses this side.
 	return o.flags&(halfData|halfFIN) != 0 || c.closed()
 }

@@ -36,7 +36,7 @@ type half struct {
 	start   uint32 // of the first byte; valid iff halfStarted
 	next    uint32 // of the next byte in order; valid iff halfStarted
 	acked   uint32 // the highest acknowledged by the other side; valid iff halfAcked
-	fin     uint32 // of the FIN; valid iff halfFIN
+	fin     uint32 // of the FIN, or where a RST ended the stream; valid iff halfFIN or halfReset
 	packets int64
 	flags   uint16
 	closed  analysis.CloseKind // CloseFIN or CloseRST as soon as seen
@@ -54,6 +54,7 @@ const (
 	halfDone                   // the observer wants no more of it
 	halfLateStart              // the observer was told that the start was missed
 	halfToldClose              // the observer was told of the close
+	halfReset                  // a RST ended it at fin, and not all before that was seen
 )
 
 func (h *half) is(flags uint16) bool { return h.flags&flags == flags }
@@ -128,6 +129,8 @@ type lane struct {
 	h   *half
 	x   *attachment
 	s   *store
+
+	answer answering // of the segment that arrives
 }
 
 // moment gives a time in nanoseconds its wide form.
@@ -157,30 +160,32 @@ func (l *lane) arrive(p stretch) {
 			p = p.tail(n)
 		case early > 0 && l.buffers.full(p.length):
 			l.skipTo(p.seq)
-		case early > 0:
+		case early > 0, l.premature(l.answer) && !l.buffers.full(p.length):
 			fresh += l.hold(p)
 			p.length = 0
 		default:
 			n := l.untilHeld(p.length)
 			l.deliver(p.head(n), l.packet, l.now)
 			fresh += n
-			p = l.drain(p.tail(n))
+			p = l.drain(p.tail(n), n == 0)
 		}
 	}
 	if fresh == 0 {
 		l.x.retransmitted++
 	}
 	l.update()
+	l.told()
 }
 
 // plausible returns what of a segment may be taken for a part of the stream; its length is 0 when that is nothing.
 func (l *lane) plausible(p stretch) stretch {
 	h := l.h
-	if h.closed == analysis.CloseRST || h.is(halfFIN) && ahead(p.seq, h.fin) >= 0 {
+	ends := h.flags&(halfFIN|halfReset) != 0
+	if h.closed == analysis.CloseRST && !ends || ends && ahead(p.seq, h.fin) >= 0 {
 		l.stats.AfterClose++
 		return stretch{}
 	}
-	if h.is(halfFIN) && ahead(p.end(), h.fin) > 0 {
+	if ends && ahead(p.end(), h.fin) > 0 {
 		p = p.head(max(0, int(ahead(h.fin, p.seq))))
 	}
 	early := ahead(p.seq, h.next)
@@ -288,6 +293,10 @@ func (h *half) appear(seq uint32) {
 // end takes the FIN of d that stands at seq.
 func (c *connection) end(d analysis.Direction, seq uint32, packet, at int64) (plausible bool) {
 	h := &c.half[d]
+	if h.is(halfReset) && !h.is(halfToldClose) && h.fin == seq+1 { // the RST came before its turn
+		h.flags &^= halfReset
+		h.closed = analysis.CloseNone
+	}
 	if h.closed != analysis.CloseNone {
 		return true
 	}
@@ -348,7 +357,7 @@ func (l *lane) update() {
 		l.h.flags |= halfWaiting
 		return
 	}
-	if h.closed == analysis.CloseFIN {
+	if h.closed == analysis.CloseFIN || h.is(halfReset) && ahead(h.fin, h.next) <= 0 {
 		l.tellClose()
 	}
 }
@@ -362,9 +371,10 @@ func (l *lane) tellClose() {
 	}
 }
 
-// wait counts the packets since the other side acknowledged what is missing here, and gives it up when they are enough.
+// wait counts the packets since the other side acknowledged what is missing here, or since bytes came that answer what is missing
+// there, and gives it up when they are enough.
 func (l *lane) wait() {
-	if !l.h.is(halfAcked) || ahead(l.h.acked, l.h.next) <= 0 {
+	if !l.blocked() && (!l.h.is(halfAcked) || ahead(l.h.acked, l.h.next) <= 0) {
 		l.s.waited = 0
 		return
 	}
@@ -375,6 +385,7 @@ func (l *lane) wait() {
 	if l.s.waited > holePackets || l.now-l.s.waitedAt >= holeTime {
 		l.fillHole()
 		l.update()
+		l.told()
 	}
 }
 
@@ -384,6 +395,7 @@ func (l *lane) settle() {
 	for len(l.s.held) > 0 {
 		l.fillHole()
 	}
+	l.told()
 	h := l.h
 	if h.is(halfFIN) {
 		l.fillHole()

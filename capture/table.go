@@ -47,17 +47,18 @@ type closing struct {
 
 // Flags of a connection.
 const (
-	connSYN         = 1 << iota // a SYN was seen
-	connSYNACK                  // a SYN-ACK was seen
-	connEstablished             // something showed that the handshake was completed
-	connRefused                 // the SYN was answered by a RST
-	connRolesKnown              // by SYN or SYN-ACK
-	connRolesPort               // guessed by server port: first bytes do not change it
-	connFinished                // in the lingering list
-	connDetached                // no longer in the table
-	connReset                   // a RST was heeded
-	connBuried                  // in the buried list: handed over, but packets may trail
-	connTold                    // the EarlySink knows enough of it
+	connSYN           = 1 << iota // a SYN was seen
+	connSYNACK                    // a SYN-ACK was seen
+	connEstablished               // something showed that the handshake was completed
+	connRefused                   // the SYN was answered by a RST
+	connRolesKnown                // by SYN or SYN-ACK
+	connRolesPort                 // guessed by server port: first bytes do not change it
+	connFinished                  // in the lingering list
+	connDetached                  // no longer in the table
+	connReset                     // a RST was heeded
+	connBuried                    // in the buried list: handed over, but packets may trail
+	connTold                      // the EarlySink knows enough of it
+	connClosesSwapped             // the FIN that came second was sent first
 )
 
 // endpoint is an address and a port, as the table compares them.

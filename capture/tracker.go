@@ -165,6 +165,7 @@ func (t *Tracker) follow(c *connection, d analysis.Direction, s *Segment) {
 	if s.Flags&flagSYN != 0 {
 		d = c.synchronize(d, s)
 		seq++
+		c.noteRefused()
 	}
 	h, o := &c.half[d], &c.half[d^1]
 	h.appear(seq)
@@ -183,6 +184,8 @@ func (t *Tracker) follow(c *connection, d analysis.Direction, s *Segment) {
 	if s.Flags&flagFIN != 0 {
 		if !c.end(d, seq+uint32(s.Length), t.packet, t.now) {
 			t.stats.Implausible++
+		} else if c.closing[d].packet == t.packet && c.answered(d, s) {
+			c.flags |= connClosesSwapped
 		}
 		if c.stream != 0 {
 			l := t.lane(c, d)
@@ -203,6 +206,7 @@ func (t *Tracker) data(c *connection, d analysis.Direction, s *Segment, seq uint
 	if len(s.Payload) < s.Length {
 		l.x.truncated++
 	}
+	l.answers(s)
 	l.arrive(stretch{seq, s.Length, s.Payload})
 	return d
 }
@@ -242,16 +246,18 @@ func (t *Tracker) reset(c *connection, d analysis.Direction, s *Segment) {
 		return
 	}
 	h := &c.half[d]
-	if c.flags&(connSYN|connSYNACK) == connSYN && d == analysis.FromServer && !h.is(halfSeen) {
-		c.flags |= connRefused
-	}
 	if h.closed == analysis.CloseNone {
 		h.closed, c.closing[d] = analysis.CloseRST, closing{t.packet, t.now}
+		c.noteRefused()
+		if o := &c.half[d^1]; s.Flags&flagACK != 0 && o.flags == 0 {
+			o.acknowledge(s.Ack) // the SYN that it answers may be captured after it
+		}
 	} else if c.half[d^1].closed == analysis.CloseNone {
 		c.closing[d^1].at = t.now
 	}
 	c.flags |= connReset
-	if c.stream != 0 {
+	waits := h.endAt(s.Seq)
+	if c.stream != 0 && !waits {
 		l := t.lane(c, d)
 		l.settle()
 	}

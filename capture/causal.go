@@ -1,0 +1,96 @@
+package capture
+
+import "github.com/etcdtap/etcdtap/analysis"
+
+// A segment says by its acknowledgement what its sender had received before. A capture from several queues, or merged from several
+// files, may show an answer before what it answers; to tell the observer of the two directions in that order would show it a
+// conversation that never was. So a segment waits for what it acknowledges, as it waits for a hole before it, and no longer.
+
+// causalBytes is how far into a stream that is heeded: handshakes and what ends them, many times over. In the bulk that may follow
+// nothing depends on it, and at a loss so much would have to be held.
+const causalBytes = 256 << 10
+
+// answering is what a segment acknowledges.
+type answering struct {
+	ack uint32 // valid iff valid
+	ok  bool
+}
+
+// answers takes the acknowledgement of the segment that arrives next.
+func (l *lane) answers(s *Segment) { l.answer = answering{s.Ack, s.Flags&flagACK != 0} }
+
+// premature reports whether what a segment answers was not told yet.
+func (l *lane) premature(a answering) bool {
+	o := &l.c.half[l.d^1]
+	if !a.ok || o.flags&(halfSeen|halfStarted|halfAcked|halfDone) != halfSeen|halfStarted|halfAcked || l.h.next-l.h.start > causalBytes {
+		return false
+	}
+	if n := ahead(a.ack, o.next); n <= 0 || n > plausibleAhead || ahead(a.ack, o.acked) > 0 {
+		return false
+	}
+	return o.flags&(halfFIN|halfReset) == 0 || ahead(o.fin, o.next) > 0 // else it is the FIN that is acknowledged
+}
+
+// blocked reports whether the next bytes in order are here and wait for what they answer.
+func (l *lane) blocked() bool { return len(l.s.held) > 0 && l.s.held[0].seq == l.h.next }
+
+// other is the lane of the opposite direction.
+func (l *lane) other() lane {
+	d := l.d.Other()
+	return lane{reassembler: l.reassembler, out: l.out, d: d, c: l.c, h: &l.c.half[d], x: l.x, s: &l.x.store[d]}
+}
+
+// told lets the answers go that waited for what was just told, and what waited for those.
+func (l *lane) told() {
+	if len(l.x.store[l.d^1].held) == 0 {
+		return
+	}
+	for turn := l.other(); len(turn.s.held) > 0; turn = turn.other() {
+		at := turn.h.next
+		turn.drain(stretch{}, false)
+		if turn.h.next == at {
+			return
+		}
+		turn.update()
+	}
+}
+
+// unblock gives up waiting for what the next bytes answer, and the hole that is before that.
+func (l *lane) unblock() {
+	if o := l.other(); len(o.s.held) > 0 && !o.blocked() {
+		at := l.h.next
+		o.fillHole()
+		o.update()
+		if l.drain(stretch{}, false); l.h.next != at {
+			return
+		}
+	}
+	l.drain(stretch{}, true)
+}
+
+// endAt notes where a stream ends that a RST ended, when not all of it was told: the rest may come yet, for the packets may be out
+// of order. It reports whether there is something to wait for.
+func (h *half) endAt(seq uint32) bool {
+	if h.is(halfAcked) && ahead(h.acked, seq) > 0 {
+		seq = h.acked
+	}
+	if n := ahead(seq, h.next); h.is(halfStarted) && h.closed == analysis.CloseRST && n > 0 && n <= resetTolerance {
+		h.fin = seq
+		h.flags |= halfReset
+	}
+	return h.flags&(halfReset|halfWaiting) != 0
+}
+
+// answered reports whether the FIN that s carries was acknowledged by the other side's FIN, which was captured before it and which it
+// does not acknowledge itself.
+func (c *connection) answered(d analysis.Direction, s *Segment) bool {
+	h, o := &c.half[d], &c.half[d^1]
+	return o.closed == analysis.CloseFIN && s.Flags&flagACK != 0 && ahead(s.Ack, o.fin) <= 0 && h.is(halfAcked) && ahead(h.acked, h.fin) > 0
+}
+
+// noteRefused notes that the SYN was answered by a RST, in whatever order the two were captured.
+func (c *connection) noteRefused() {
+	if s := &c.half[analysis.FromServer]; c.flags&(connSYN|connSYNACK) == connSYN && s.closed == analysis.CloseRST && !s.is(halfSeen) {
+		c.flags |= connRefused
+	}
+}
