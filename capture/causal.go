@@ -19,11 +19,17 @@ type answering struct {
 // answers takes the acknowledgement of the segment that arrives next.
 func (l *lane) answers(s *Segment) { l.answer = answering{s.Ack, s.Flags&flagACK != 0} }
 
-// premature reports whether what a segment answers was not told yet.
+// premature reports whether what a segment answers was not told yet, or where its stream begins is not known yet.
 func (l *lane) premature(a answering) bool {
 	o := &l.c.half[l.d^1]
-	if !a.ok || o.flags&(halfSeen|halfStarted|halfAcked|halfDone) != halfSeen|halfStarted|halfAcked || l.h.next-l.h.start > causalBytes {
+	if l.h.unanchored() {
+		return true
+	}
+	if !a.ok || o.flags&(halfStarted|halfAcked|halfDone) != halfStarted|halfAcked || l.h.next-l.h.start > causalBytes {
 		return false
+	}
+	if !o.is(halfSeen) && l.h.packets > holePackets {
+		return false // the capture has one side only
 	}
 	if n := ahead(a.ack, o.next); n <= 0 || n > plausibleAhead || ahead(a.ack, o.acked) > 0 {
 		return false
@@ -68,13 +74,61 @@ func (l *lane) unblock() {
 	l.drain(stretch{}, true)
 }
 
+// unanchored reports whether nothing says where the stream begins and nothing of it was told: its SYN may be captured after its first
+// data.
+func (h *half) unanchored() bool { return h.flags&(halfStartKnown|halfLateStart|halfDone) == 0 }
+
+// beginsAt reports whether a stream of which nothing was told may begin at seq, before all of it that was seen.
+func (h *half) beginsAt(seq uint32) bool {
+	n := ahead(h.next, seq)
+	return h.unanchored() && h.is(halfStarted) && n >= 0 && n <= causalBytes
+}
+
+// startAt says where a stream begins.
+func (h *half) startAt(seq uint32) {
+	h.start, h.next = seq, seq
+	h.flags |= halfStarted
+}
+
+// misjudged reports whether a SYN shows that client and server were taken for each other, while nothing of either was told.
+func (c *connection) misjudged(d analysis.Direction, s *Segment) bool {
+	if c.flags&connRolesKnown != 0 || (d == analysis.FromServer) == (s.Flags&flagACK != 0) {
+		return false
+	}
+	for i := range c.half {
+		if h := &c.half[i]; h.flags&(halfLateStart|halfToldClose|halfDone) != 0 || h.next != h.start {
+			return false
+		}
+	}
+	return true
+}
+
+// turnRound makes the client the server, with what is held of both.
+func (t *Tracker) turnRound(c *connection) {
+	c.swap()
+	x := t.attachments[c.stream]
+	x.store[0], x.store[1] = x.store[1], x.store[0]
+	x.conn.Reset(addrPort(c.ends[0].addr, c.ends[0].port), addrPort(c.ends[1].addr, c.ends[1].port), moment(c.start))
+}
+
+// anchored lets go what waited for the SYN.
+func (t *Tracker) anchored(c *connection) {
+	for d := range c.half {
+		if l := t.lane(c, analysis.Direction(d)); l.blocked() {
+			l.drain(stretch{}, false)
+			l.update()
+			l.told()
+		}
+	}
+}
+
 // endAt notes where a stream ends that a RST ended, when not all of it was told: the rest may come yet, for the packets may be out
 // of order. It reports whether there is something to wait for.
 func (h *half) endAt(seq uint32) bool {
 	if h.is(halfAcked) && ahead(h.acked, seq) > 0 {
 		seq = h.acked
 	}
-	if n := ahead(seq, h.next); h.is(halfStarted) && h.closed == analysis.CloseRST && n > 0 && n <= resetTolerance {
+	if n := ahead(seq, h.next); h.closed == analysis.CloseRST && (n > 0 && n <= resetTolerance || h.unanchored()) {
 		h.fin = seq
 		h.flags |= halfReset
 	}
@@ -88,9 +142,8 @@ func (c *connection) answered(d analysis.Direction, s *Segment) bool {
 	return o.closed == analysis.CloseFIN && s.Flags&flagACK != 0 && ahead(s.Ack, o.fin) <= 0 && h.is(halfAcked) && ahead(h.acked, h.fin) > 0
 }
 
-// noteRefused notes that the SYN was answered by a RST, in whatever order the two were captured.
-func (c *connection) noteRefused() {
-	if s := &c.half[analysis.FromServer]; c.flags&(connSYN|connSYNACK) == connSYN && s.closed == analysis.CloseRST && !s.is(halfSeen) {
-		c.flags |= connRefused
-	}
+// refused reports whether the SYN was answered by a RST, in whatever order the two were captured.
+func (c *connection) refused() bool {
+	s := &c.half[analysis.FromServer]
+	return c.flags&(connSYN|connSYNACK) == connSYN && s.closed == analysis.CloseRST && !s.is(halfSeen)
 }

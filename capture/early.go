@@ -113,6 +113,11 @@ func (t *Tracker) show(c *connection, why Early) bool {
 	}
 	x := t.attachments[c.stream]
 	for d := range x.store {
+		for l := t.lane(c, analysis.Direction(d)); l.blocked(); { // what it waits for would have come by now
+			l.fillHole()
+			l.update()
+			l.told()
+		}
 		if n := x.store[d].passed; n > 0 {
 			x.conn.Pass(analysis.Direction(d), moment(c.seen), n)
 			x.store[d].passed = 0

@@ -33,6 +33,7 @@ func (l *lane) untilHeld(n int) int {
 // are kept.
 func (l *lane) hold(p stretch) (fresh int) {
 	i := len(l.s.held)
+	inTurn := p.seq == l.h.next || l.blocked() && p.seq == l.s.held[i-1].end()
 	for i > 0 && ahead(l.s.held[i-1].end(), p.seq) > 0 {
 		i--
 	}
@@ -55,7 +56,7 @@ func (l *lane) hold(p stretch) (fresh int) {
 		}
 		p = p.tail(n)
 	}
-	if fresh > 0 {
+	if fresh > 0 && !inTurn {
 		l.x.outOfOrder++
 	}
 	for l.s.heldBytes > maxHeldBytes || len(l.s.held) > maxHeldPieces {

@@ -230,7 +230,7 @@ func (t *Tracker) describe(c *connection, x *attachment) {
 		SYN:            c.flags&connSYN != 0,
 		SYNACK:         c.flags&connSYNACK != 0,
 		Established:    c.flags&connEstablished != 0,
-		Refused:        c.flags&connRefused != 0,
+		Refused:        c.refused(),
 		Retransmitted:  x.retransmitted,
 		Conflicting:    x.conflicting,
 		ConflictPacket: x.conflictPacket,

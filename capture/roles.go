@@ -58,9 +58,8 @@ func (c *connection) synchronize(d analysis.Direction, s *Segment) analysis.Dire
 		}
 	}
 	h, o := &c.half[d], &c.half[d^1]
-	if h.flags&(halfStartKnown|halfData|halfFIN) == 0 {
-		h.start, h.next = s.Seq+1, s.Seq+1
-		h.flags |= halfStarted
+	if h.flags&(halfStartKnown|halfData|halfFIN) == 0 || h.beginsAt(s.Seq+1) {
+		h.startAt(s.Seq + 1)
 	}
 	if h.start == s.Seq+1 {
 		h.flags |= halfStartKnown
@@ -70,9 +69,9 @@ func (c *connection) synchronize(d analysis.Direction, s *Segment) analysis.Dire
 		return d
 	}
 	c.flags |= connSYNACK
-	if o.flags&(halfStartKnown|halfSeen) == 0 { // only this side is in the capture, or came first
-		o.start, o.next = s.Ack, s.Ack
-		o.flags |= halfStarted | halfStartKnown
+	if o.flags&(halfStartKnown|halfSeen) == 0 || o.beginsAt(s.Ack) { // only this side is in the capture, or came first
+		o.startAt(s.Ack)
+		o.flags |= halfStartKnown
 	}
 	return d
 }
@@ -82,13 +81,16 @@ func (c *connection) replacedBy(d analysis.Direction, s *Segment) bool {
 	h, o := &c.half[d], &c.half[d^1]
 	if s.Flags&flagACK != 0 {
 		// The SYN may be missing from the capture. One number that fits is enough: SYN cookies change the other one.
-		if h.is(halfStarted) && s.Seq+1 == h.start {
+		if h.is(halfStarted) && s.Seq+1 == h.start || h.beginsAt(s.Seq+1) {
 			return false
 		}
 		if o.is(halfStartKnown) {
 			return ahead(s.Ack, o.start) < 0 || ahead(s.Ack, o.next) > 0
 		}
 		return h.flags&(halfData|halfFIN|halfStartKnown) != 0 || c.closed()
+	}
+	if h.beginsAt(s.Seq + 1) {
+		return false
 	}
 	if h.is(halfStarted) && h.flags&(halfStartKnown|halfSeen) != 0 {
 		return s.Seq+1 != h.start

@@ -146,6 +146,9 @@ func (l *lane) arrive(p stretch) {
 		l.h.start, l.h.next = p.seq, p.seq
 		l.h.flags |= halfStarted
 	}
+	if l.h.beginsAt(p.seq) {
+		l.h.startAt(p.seq)
+	}
 	if p = l.plausible(p); p.length == 0 {
 		return
 	}
@@ -300,6 +303,9 @@ func (c *connection) end(d analysis.Direction, seq uint32, packet, at int64) (pl
 	if h.closed != analysis.CloseNone {
 		return true
 	}
+	if h.beginsAt(seq) && h.flags&halfData == 0 {
+		h.startAt(seq) // what came before is the last acknowledgement
+	}
 	if late := ahead(h.next, seq); late > 0 || late < -plausibleAhead && !(h.is(halfAcked) && ahead(seq, h.acked) <= plausibleAhead) {
 		return false
 	}
@@ -357,7 +363,7 @@ func (l *lane) update() {
 		l.h.flags |= halfWaiting
 		return
 	}
-	if h.closed == analysis.CloseFIN || h.is(halfReset) && ahead(h.fin, h.next) <= 0 {
+	if !h.unanchored() && (h.closed == analysis.CloseFIN || h.is(halfReset|halfStarted) && ahead(h.fin, h.next) <= 0) {
 		l.tellClose()
 	}
 }

@@ -50,7 +50,6 @@ const (
 	connSYN           = 1 << iota // a SYN was seen
 	connSYNACK                    // a SYN-ACK was seen
 	connEstablished               // something showed that the handshake was completed
-	connRefused                   // the SYN was answered by a RST
 	connRolesKnown                // by SYN or SYN-ACK
 	connRolesPort                 // guessed by server port: first bytes do not change it
 	connFinished                  // in the lingering list

@@ -163,9 +163,15 @@ func (t *Tracker) follow(c *connection, d analysis.Direction, s *Segment) {
 	}
 	seq := s.Seq
 	if s.Flags&flagSYN != 0 {
+		if c.stream != 0 && c.misjudged(d, s) {
+			t.turnRound(c)
+			d = d.Other()
+		}
 		d = c.synchronize(d, s)
 		seq++
-		c.noteRefused()
+		if c.stream != 0 {
+			t.anchored(c)
+		}
 	}
 	h, o := &c.half[d], &c.half[d^1]
 	h.appear(seq)
@@ -248,7 +254,6 @@ func (t *Tracker) reset(c *connection, d analysis.Direction, s *Segment) {
 	h := &c.half[d]
 	if h.closed == analysis.CloseNone {
 		h.closed, c.closing[d] = analysis.CloseRST, closing{t.packet, t.now}
-		c.noteRefused()
 		if o := &c.half[d^1]; s.Flags&flagACK != 0 && o.flags == 0 {
 			o.acknowledge(s.Ack) // the SYN that it answers may be captured after it
 		}

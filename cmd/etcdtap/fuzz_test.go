@@ -48,7 +48,7 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-func readAs(t *testing.T, b []byte, format string) []byte {
+func readAs(t testing.TB, b []byte, format string) []byte {
 	t.Helper()
 	// A few kilobytes of zstd or gzip may hold terabytes: the reader streams them, but a fuzzer has no time for that.
 	if len(b) > 2 && (b[0] == 0x1f && b[1] == 0x8b || b[0] == 0x28 && b[1] == 0xb5) {
