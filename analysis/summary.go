@@ -51,6 +51,7 @@ type Input struct {
 	FragmentsLost    int64   // datagrams of which fragments were missing
 	OutOfScope       int64   // connections that were not looked at, because they go to other ports
 	Evicted          int64   // connections given up early, to bound memory
+	HandshakesOnly   bool    // the files hold handshakes, first bytes and ends of connections only: gaps behind them are by intent
 	SecretsKept      int64   // blocks of secrets in the capture that are no TLS key log, and were not used
 	Other            []Count // anything else that was missed or skipped
 }

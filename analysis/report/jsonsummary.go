@@ -122,6 +122,7 @@ func appendInput(b []byte, in *analysis.Input) []byte {
 	b = appendInt(append(b, `,"fragments_lost":`...), in.FragmentsLost)
 	b = appendInt(append(b, `,"out_of_scope":`...), in.OutOfScope)
 	b = appendInt(append(b, `,"evicted":`...), in.Evicted)
+	b = appendBool(append(b, `,"handshakes_only":`...), in.HandshakesOnly)
 	b = appendInt(append(b, `,"secrets_kept":`...), in.SecretsKept)
 	return append(appendCounts(append(b, `,"other":`...), in.Other), '}')
 }

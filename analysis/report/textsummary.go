@@ -317,7 +317,11 @@ func (t *Text) input(s *analysis.Summary) {
 	t.counts("dropped before they were captured", in.Drops, yellow)
 	t.counts("not decodable", in.Undecodable, yellow)
 	t.counts("of unknown link type", in.UnknownLinkTypes, yellow)
-	t.count("connections with gaps: bytes are missing in the capture", s.WithGaps, yellow)
+	if in.HandshakesOnly {
+		t.count("connections with gaps, as the file was written: it holds handshakes, first bytes and ends of connections only", s.WithGaps, dim)
+	} else {
+		t.count("connections with gaps: bytes are missing in the capture", s.WithGaps, yellow)
+	}
 	t.count("fragmented datagrams not complete", in.FragmentsLost, yellow)
 	t.count("connections given up early, to bound memory", in.Evicted, yellow)
 	t.count("connections with findings beyond those listed", s.OtherGroups, plain)

@@ -13,6 +13,7 @@ func (r *reader) input(interrupted bool) analysis.Input {
 	in.Files, in.OutOfScope = int64(len(r.files)), r.skipped
 	for _, f := range r.files {
 		s := f.Stats()
+		in.HandshakesOnly = in.HandshakesOnly || f.HandshakesOnly()
 		in.Packets += s.Packets
 		in.Bytes += s.Bytes
 		fileCounts(&in, f.Name(), &s)
