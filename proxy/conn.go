@@ -250,6 +250,7 @@ func (c *conn) closeSide(d analysis.Direction) {
 	if s.pipe != nil {
 		s.pipe.close()
 		s.pipe = nil
+		c.l.held--
 	}
 }
 

@@ -32,7 +32,7 @@ func closedPort(t *testing.T) string {
 // blackHole is a loopback address whose backlog is full: it answers no SYN.
 func blackHole(t *testing.T) string {
 	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +71,9 @@ func TestRefused(t *testing.T) {
 	}
 	if got := outcome(f); got != analysis.OutcomeRefused {
 		t.Errorf("outcome %v", got)
+	}
+	if h := p.Reach(t.Context()); h[0].Failing == "" {
+		t.Errorf("reached %+v", h)
 	}
 	if h := p.Health(); h[0].Failing == "" || p.Stats().DialErrors != 1 {
 		t.Errorf("health %+v, %+v", h, p.Stats())
@@ -405,7 +408,7 @@ func TestDescriptorsExhausted(t *testing.T) {
 	c := p.dial()
 	io.WriteString(c, "x")
 	io.ReadFull(c, make([]byte, 1))
-	next, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	next, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,6 +40,7 @@ type loop struct {
 	swept time.Time // when time-outs were looked for
 	buf   []byte    // what is being moved; nothing stays in it
 	pipes []*pipe   // empty ones
+	held  int       // pipes that connections have
 	slots []slot
 	free  []uint32
 	open  atomic.Int64 // connections in slots or on their way here

@@ -392,6 +392,28 @@ func (s *Server) Health() []Health {
 	return all
 }
 
+// Reach tries to connect to the upstream of each map, and closes at once. etcd's log has a line about each try, so it is not for every
+// second; Health costs nothing.
+func (s *Server) Reach(ctx context.Context) []Health {
+	var all []Health
+	for _, b := range s.Bound() {
+		h := Health{Map: b.Map}
+		network, address := "tcp", b.Upstream.String()
+		if b.Upstream.Path != "" {
+			network, address = "unix", b.Upstream.Path
+		}
+		dialer := net.Dialer{Timeout: s.limits.Dial}
+		c, err := dialer.DialContext(ctx, network, address)
+		if err != nil {
+			h.Failing = err.Error()
+		} else {
+			c.Close()
+		}
+		all = append(all, h)
+	}
+	return all
+}
+
 func closeAll(listeners []*listener) {
 	for _, n := range listeners {
 		n.close()
