@@ -1,9 +1,13 @@
 package proxy
 
 import (
+	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"path/filepath"
+
+	"go.uber.org/zap"
 )
 
 // own are the addresses that we listen on: connecting to one of them would be a loop.
@@ -57,6 +61,31 @@ func (o *own) isPath(path string) bool {
 		}
 	}
 	return false
+}
+
+// check refuses an upstream that is one of our listeners.
+func (o *own) check(m Map, log *zap.Logger) error {
+	loop := false
+	var ips []netip.Addr
+	if a, ok := m.Upstream.literal(); m.Upstream.Path != "" {
+		loop = o.isPath(m.Upstream.Path)
+	} else if ok {
+		ips = []netip.Addr{a.Addr()}
+	} else {
+		ctx, cancel := context.WithTimeout(context.Background(), DefaultDial)
+		defer cancel()
+		var err error
+		if ips, err = net.DefaultResolver.LookupNetIP(ctx, "ip", m.Upstream.Host); err != nil {
+			log.Warn("the upstream's name cannot be resolved now, it is tried again with each connection", zap.String("upstream", m.Upstream.String()), zap.Error(err))
+		}
+	}
+	for _, ip := range ips {
+		loop = loop || o.is(netip.AddrPortFrom(ip.Unmap(), m.Upstream.Port))
+	}
+	if loop {
+		return fmt.Errorf("the upstream %s is this proxy itself: each connection would lead to the next; name the address that etcd listens on (--listen-client-urls)", m.Upstream)
+	}
+	return nil
 }
 
 // absolute is a path without links in its directory.
