@@ -19,6 +19,7 @@ const (
 	maxAuthorities = 256     // acceptable CA names of a CertificateRequest
 	maxCached      = 4096    // distinct certificates, or names, remembered before the cache starts anew
 	maxCachedBytes = 8 << 20 // bytes of DER remembered before the cache starts anew
+	maxName        = 4 << 10 // bytes of a distinguished name's DER that are written out: pkix writes one in quadratic time, and a certificate may have 64 KiB
 )
 
 // Certificate is a certificate seen on the wire. It is immutable, and shared between the connections that presented it.
@@ -80,6 +81,9 @@ func (k *CertificateCache) Name(der []byte) (raw []byte, text string) {
 }
 
 func nameText(der []byte) string {
+	if len(der) > maxName {
+		return longName(der)
+	}
 	var rdns pkix.RDNSequence
 	if rest, err := asn1.Unmarshal(der, &rdns); err != nil || len(rest) > 0 {
 		return "unreadable name " + hexBytes(der[:min(len(der), maxEvidenceBytes)])
@@ -87,12 +91,26 @@ func nameText(der []byte) string {
 	return rdns.String()
 }
 
+// longName stands for a name that no CA gives.
+func longName(der []byte) string {
+	digest := sha256.Sum256(der)
+	return "name of " + itoa(len(der)) + " bytes, SHA-256 " + hexBytes(digest[:])
+}
+
+// nameOf is a parsed name's text.
+func nameOf(n *pkix.Name, der []byte) string {
+	if len(der) > maxName {
+		return longName(der)
+	}
+	return n.String()
+}
+
 // ParseCertificate reads one certificate. It keeps der.
 func ParseCertificate(der []byte) *Certificate {
 	c := &Certificate{Raw: der, SHA256: sha256.Sum256(der)}
 	c.X509, c.Err = x509.ParseCertificate(der)
 	if c.Err == nil {
-		c.Subject, c.Issuer = c.X509.Subject.String(), c.X509.Issuer.String()
+		c.Subject, c.Issuer = nameOf(&c.X509.Subject, c.X509.RawSubject), nameOf(&c.X509.Issuer, c.X509.RawIssuer)
 	}
 	return c
 }

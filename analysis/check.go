@@ -142,7 +142,7 @@ func renewal(code Code, c *CheckedCertificate) []string {
 
 // certificate judges one certificate.
 func (k *checker) certificate(c *pki.Certificate) {
-	checked := CheckedCertificate{Certificate: &Certificate{Raw: c.X509.Raw, SHA256: c.SHA256, X509: c.X509, Subject: c.X509.Subject.String(), Issuer: c.X509.Issuer.String()},
+	checked := CheckedCertificate{Certificate: &Certificate{Raw: c.X509.Raw, SHA256: c.SHA256, X509: c.X509, Subject: nameOf(&c.X509.Subject, c.X509.RawSubject), Issuer: nameOf(&c.X509.Issuer, c.X509.RawIssuer)},
 		File: c.File, Index: c.Index, Role: c.Role, Left: c.X509.NotAfter.Sub(k.At)}
 	checked.Configured = k.configuredAs(c)
 	if c.Index == 0 && (c.Role == pki.RoleOther || c.Role == pki.RoleOtherCA) {
@@ -283,7 +283,7 @@ func (k *checker) issuer(c *pki.Certificate) {
 	if len(trusted) == 0 || pki.IssuerIn(trusted, chain...) == pki.IssuerKnown {
 		return
 	}
-	k.add(CodeClientCertUntrusted, Certain, c.File, k.current.name()+" was issued by "+brief(k.current.Issuer)+", and "+flag+" "+brief(file)+" holds "+brief(trusted[0].X509.Subject.String())+
+	k.add(CodeClientCertUntrusted, Certain, c.File, k.current.name()+" was issued by "+brief(k.current.Issuer)+", and "+flag+" "+brief(file)+" holds "+brief(nameOf(&trusted[0].X509.Subject, trusted[0].X509.RawSubject))+
 		": etcd refuses it")
 }
 

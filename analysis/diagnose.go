@@ -301,7 +301,9 @@ func (v *view) findings() []Finding {
 					if v.endpoint == EndpointOther {
 						f.Title = otherServer.Replace(f.Title)
 					}
-					out = append(out, *f)
+					if out = append(out, *f); len(out) == maxFindings {
+						return out
+					}
 				}
 			}
 		}

@@ -67,6 +67,7 @@ type Evidence struct {
 
 // Bounds on what one finding holds, so that a hostile connection cannot inflate the output.
 const (
+	maxFindings      = 32 // findings of a connection, the worst of them: no real one has more than five
 	maxEvidence      = 8  // pieces of evidence in a finding
 	maxEvidenceBytes = 32 // quoted bytes in one piece: enough for a protocol's first line
 )

@@ -15,6 +15,7 @@ const (
 	maxJoinHeld    = 4096    // connections held back until the offset between log and capture is known
 	enoughPairs    = 64      // connections with an entry of the same address that settle the offset
 	maxOfAddr      = 1024    // entries of one client address and port: real ones come back to a port a few times a day
+	maxLog         = 16      // entries that a connection names; those beyond name the connection
 	maxAtMoment    = 64      // connections at the moment of one entry whose client is not in the capture
 )
 
@@ -247,7 +248,9 @@ func (c *Connection) joinUntimed(entries []*LogEntry) {
 
 func (c *Connection) join(e *LogEntry) {
 	e.Connection, e.NotJoined = string(c.AppendID(nil)), ""
-	c.Log = append(c.Log, e)
+	if len(c.Log) < maxLog {
+		c.Log = append(c.Log, e)
+	}
 }
 
 // joinByTime is for entries whose client is not in the capture: it came through NAT or a proxy, which the other side does not see. An

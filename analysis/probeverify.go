@@ -72,7 +72,7 @@ func verifyIssuer(chain []*Certificate, roots *x509.CertPool, at time.Time) (Ver
 	case err == nil:
 		return VerifyProblem{}, true
 	case errors.As(err, &unknown):
-		text := "no given CA issued it: its issuer is " + brief(leaf.Issuer.String())
+		text := "no given CA issued it: its issuer is " + brief(nameOf(&leaf.Issuer, leaf.RawIssuer))
 		if bytes.Equal(leaf.RawIssuer, leaf.RawSubject) {
 			text = "it is self-signed, and not among the given CAs"
 		} else if sameNamed(roots, leaf.RawIssuer) {
@@ -82,7 +82,7 @@ func verifyIssuer(chain []*Certificate, roots *x509.CertPool, at time.Time) (Ver
 	}
 	var invalid x509.CertificateInvalidError
 	if errors.As(err, &invalid) && invalid.Cert != nil {
-		return VerifyProblem{"chain", "the certificate " + brief(invalid.Cert.Subject.String()) + " above it: " + brief(err.Error())}, false
+		return VerifyProblem{"chain", "the certificate " + brief(nameOf(&invalid.Cert.Subject, invalid.Cert.RawSubject)) + " above it: " + brief(err.Error())}, false
 	}
 	return VerifyProblem{"chain", brief(err.Error())}, false
 }

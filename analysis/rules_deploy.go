@@ -45,7 +45,7 @@ func (v *view) notTheConfiguredCertificate() {
 	}
 	confidence := Likely
 	text := "the server presents " + brief(leaf.Subject) + ", issued by " + brief(leaf.Issuer) + ", and " + flagOf(v.endpoint, "cert-file") + " is " + brief(t.CertFile) +
-		", which holds " + brief(file[0].X509.Subject.String()) + ", issued by " + brief(file[0].X509.Issuer.String())
+		", which holds " + brief(nameOf(&file[0].X509.Subject, file[0].X509.RawSubject)) + ", issued by " + brief(nameOf(&file[0].X509.Issuer, file[0].X509.RawIssuer))
 	if changedSince(file[0], v.f.TLS.Certificates[FromServer].At) {
 		confidence, text = Possible, text+"; that file was changed after this connection"
 	}

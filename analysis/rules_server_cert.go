@@ -80,7 +80,7 @@ func (v *view) whyRefused(a *Alert) string {
 	default:
 		text += " and valid for this address, which leaves its issuer: "
 	}
-	return text + brief(leaf.Issuer.String())
+	return text + brief(nameOf(&leaf.Issuer, leaf.RawIssuer))
 }
 
 // askedFor is the name that the client asked for, "" when it asked for none.

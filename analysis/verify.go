@@ -196,10 +196,10 @@ func issuersProblem(chain []*Certificate, at time.Time) (problem, bool) {
 	if !errors.As(err, &invalid) || invalid.Cert == leaf && invalid.Reason == x509.Expired {
 		return problem{}, false // unknown authority: the path is not one by its signatures
 	}
-	text := "among the issuers that came with it, up to " + brief(top.Subject.String()) + ", "
+	text := "among the issuers that came with it, up to " + brief(nameOf(&top.Subject, top.RawSubject)) + ", "
 	switch invalid.Reason {
 	case x509.Expired:
-		return problem{CodeClientCertExpired, Certain, text + brief(invalid.Cert.Subject.String()) + " is not valid: " + validity(invalid.Cert, at)}, true
+		return problem{CodeClientCertExpired, Certain, text + brief(nameOf(&invalid.Cert.Subject, invalid.Cert.RawSubject)) + " is not valid: " + validity(invalid.Cert, at)}, true
 	case x509.IncompatibleUsage:
 		return problem{CodeClientCertKeyUsage, Certain, text + "one has an extended key usage without clientAuth, and it holds for all below"}, true
 	}

@@ -2,10 +2,13 @@ package report
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -90,7 +93,8 @@ func TestCertTextsAreBounded(t *testing.T) {
 	if len(k.texts) != 1 {
 		t.Errorf("%d remembered after the bound, want 1", len(k.texts))
 	}
-	big := &analysis.Certificate{Err: errors.New(string(make([]byte, maxCertText)))}
+	names := slices.Repeat([]string{strings.Repeat("a", 2*maxCertText/maxListed)}, maxListed)
+	big := &analysis.Certificate{X509: &x509.Certificate{DNSNames: names}}
 	if k.append(nil, big); len(k.texts) != 1 {
 		t.Errorf("a certificate of more than %d bytes is remembered", maxCertText)
 	}

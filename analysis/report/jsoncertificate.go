@@ -60,7 +60,7 @@ func appendCertificateFields(b []byte, c *analysis.Certificate) []byte {
 	x := c.X509
 	if x == nil {
 		b = append(b, `,"subject":"","issuer":"","serial":"","not_before":null,"not_after":null,"dns_names":[],"ip_addresses":[],`...)
-		b = append(b, `"key":"unknown","signature_algorithm":"","key_usage":[],"ext_key_usage":[],"is_ca":false,"error":`...)
+		b = append(b, `"key":"unknown","signature_algorithm":"","key_usage":[],"ext_key_usage":[],"more":0,"is_ca":false,"error":`...)
 		text := "not parsed"
 		if c.Err != nil {
 			text = c.Err.Error()
@@ -69,12 +69,12 @@ func appendCertificateFields(b []byte, c *analysis.Certificate) []byte {
 	}
 	b = appendString(append(b, `,"subject":`...), c.Subject)
 	b = appendString(append(b, `,"issuer":`...), c.Issuer)
-	b = appendName(append(b, `,"serial":`...), serial(x))
+	b = appendString(append(b, `,"serial":`...), serial(x))
 	b = appendTime(append(b, `,"not_before":`...), x.NotBefore)
 	b = appendTime(append(b, `,"not_after":`...), x.NotAfter)
 	b = appendStrings(append(b, `,"dns_names":`...), x.DNSNames)
 	b = append(b, `,"ip_addresses":[`...)
-	for i, ip := range x.IPAddresses {
+	for i, ip := range listed(x.IPAddresses) {
 		if i > 0 {
 			b = append(b, ',')
 		}
@@ -83,7 +83,9 @@ func appendCertificateFields(b []byte, c *analysis.Certificate) []byte {
 	b = appendName(append(b, `],"key":`...), c.Key())
 	b = appendString(append(b, `,"signature_algorithm":`...), x.SignatureAlgorithm.String())
 	b = appendStrings(append(b, `,"key_usage":`...), keyUsages(x.KeyUsage))
-	b = appendStrings(append(b, `,"ext_key_usage":`...), analysis.ExtKeyUsages(x))
+	usages := analysis.ExtKeyUsages(x)
+	b = appendStrings(append(b, `,"ext_key_usage":`...), usages)
+	b = appendInt(append(b, `,"more":`...), beyond(len(x.DNSNames))+beyond(len(x.IPAddresses))+beyond(len(usages)))
 	return appendBool(append(b, `,"is_ca":`...), x.BasicConstraintsValid && x.IsCA)
 }
 

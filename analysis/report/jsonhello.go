@@ -10,6 +10,10 @@ import (
 // randoms and the keys; a cluster has a dozen kinds.
 const helloSlots = 256
 
+// maxHelloText is the longest JSON of a ClientHello, in bytes, that is remembered: several times that of curl, which offers most. Longer
+// ones are made up.
+const maxHelloText = 8 << 10
+
 // helloTexts remembers the JSON of ClientHellos, fingerprints included, which cost more than all the rest of a line. The zero value
 // is ready.
 type helloTexts [helloSlots]*helloText
@@ -46,7 +50,9 @@ func (k *helloTexts) append(b []byte, h *tlswire.ClientHello, malformed bool) []
 	b = h.AppendJA3(append(b, `,"ja3":"`...))
 	b = h.AppendJA4(append(b, `","ja4":"`...)) // letters and digits, whatever was sent
 	b = append(b, `"}`...)
-	*slot = newHelloText(h, b[from:])
+	if len(b)-from <= maxHelloText {
+		*slot = newHelloText(h, b[from:])
+	}
 	return b
 }
 
@@ -108,11 +114,12 @@ func appendHello(b []byte, h *tlswire.ClientHello) []byte {
 	b = appendNames(append(b, `,"groups":`...), h.Groups)
 	b = appendNames(append(b, `,"signature_algorithms":`...), h.SignatureAlgorithms)
 	b = append(b, `,"key_shares":[`...)
-	for i := range h.KeyShares {
+	for i := range listed(h.KeyShares) {
 		if i > 0 {
 			b = append(b, ',')
 		}
 		b = appendName(b, h.KeyShares[i].Group.String())
 	}
-	return append(b, ']')
+	more := beyond(len(h.ALPN)) + beyond(len(h.CipherSuites)) + beyond(len(h.Groups)) + beyond(len(h.SignatureAlgorithms)) + beyond(len(h.KeyShares))
+	return appendInt(append(b, `],"more":`...), more)
 }

@@ -62,7 +62,7 @@ func appendSSLv2(b []byte, h *tlswire.SSLv2ClientHello) []byte {
 	}
 	b = appendName(append(b, `{"version":`...), h.Version.String())
 	b = append(b, `,"cipher_suites":[`...)
-	for i, spec := range h.CipherSpecs {
+	for i, spec := range listed(h.CipherSpecs) {
 		if i > 0 {
 			b = append(b, ',')
 		}
@@ -76,7 +76,7 @@ func appendSSLv2(b []byte, h *tlswire.SSLv2ClientHello) []byte {
 		}
 		b = append(b, '"')
 	}
-	return append(b, "]}"...)
+	return append(appendInt(append(b, `],"more":`...), beyond(len(h.CipherSpecs))), '}')
 }
 
 // appendAlerts appends alerts; what encryption hides of one is null.

@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/hex"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -13,12 +14,36 @@ import (
 // The functions here append one JSON value each, without reflection: output is more than half of the work of a tool like this
 // when it is made by reflection.
 
+// Bounds on what comes from the wire, where analysis has no narrower one. A message of 64 KiB may hold 32,767 cipher suites, whose names
+// have twenty times as many bytes, or one name of 64 KiB.
+const (
+	maxListed = 512     // elements of a list: ten times what any real hello or certificate has. More are counted
+	maxText   = 4 << 10 // bytes of a text before escaping: as many as of a line of a log. What was cut ends in "…"
+)
+
 const hexDigits = "0123456789abcdef"
 
 // appendString appends s as a JSON string (RFC 8259, Section 7) that is also harmless in a terminal and in JavaScript: control
 // characters, DEL, C1 and the line separators U+2028 and U+2029 are escaped, and bytes that are not UTF-8 become U+FFFD.
 func appendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
+	if len(s) > maxText {
+		return append(append(appendEscaped(dst, s[:cutAt(s, maxText)]), "…"...), '"')
+	}
+	return append(appendEscaped(dst, s), '"')
+}
+
+// cutAt is the last place up to n where s can be cut without cutting a character.
+func cutAt(s string, n int) int {
+	for at := n; at > n-utf8.UTFMax; at-- {
+		if utf8.RuneStart(s[at]) {
+			return at
+		}
+	}
+	return n
+}
+
+func appendEscaped(dst []byte, s string) []byte {
 	from := 0
 	for i := 0; i < len(s); {
 		if c := s[i]; c >= 0x20 && c < 0x7f && c != '"' && c != '\\' {
@@ -34,7 +59,7 @@ func appendString(dst []byte, s string) []byte {
 		i += n
 		from = i
 	}
-	return append(append(dst, s[from:]...), '"')
+	return append(dst, s[from:]...)
 }
 
 func appendEscape(dst []byte, r rune) []byte {
@@ -109,10 +134,16 @@ func appendAddrPort(dst []byte, a netip.AddrPort) []byte {
 	return append(appendInt(append(dst, `,"port":`...), int64(a.Port())), '}')
 }
 
+// listed is what of a list is shown.
+func listed[T any](list []T) []T { return list[:min(len(list), maxListed)] }
+
+// beyond is how many elements of a list are not shown.
+func beyond(n int) int64 { return int64(max(0, n-maxListed)) }
+
 // appendStrings appends a list of texts from the wire.
 func appendStrings(dst []byte, list []string) []byte {
 	dst = append(dst, '[')
-	for i, s := range list {
+	for i, s := range listed(list) {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
@@ -124,7 +155,7 @@ func appendStrings(dst []byte, list []string) []byte {
 // appendNames appends a list of registered names.
 func appendNames[T interface{ String() string }](dst []byte, list []T) []byte {
 	dst = append(dst, '[')
-	for i, v := range list {
+	for i, v := range listed(list) {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
@@ -149,6 +180,13 @@ func appendPacket(dst []byte, n int64) []byte {
 
 func appendCounts(dst []byte, list []analysis.Count) []byte {
 	dst = append(dst, '[')
+	if len(list) > maxListed {
+		others := analysis.Count{Name: "others"}
+		for i := maxListed - 1; i < len(list); i++ {
+			others.N += list[i].N
+		}
+		list = append(slices.Clone(list[:maxListed-1]), others)
+	}
 	for i := range list {
 		if i > 0 {
 			dst = append(dst, ',')
