@@ -317,12 +317,17 @@ func (c *Conn) finish(d Direction) {
 	}
 }
 
+// End says that nothing more comes. Facts says so, too; after End it touches nothing but c, so that another goroutine may call it.
+func (c *Conn) End() {
+	c.finish(FromClient)
+	c.finish(FromServer)
+}
+
 // Facts is what was seen so far. It stays valid until Reset.
 func (c *Conn) Facts() *Facts {
 	if !c.done {
 		c.done = true
-		c.finish(FromClient)
-		c.finish(FromServer)
+		c.End()
 		f := &c.facts
 		if f.hasTLS() {
 			f.TLS = &c.tls

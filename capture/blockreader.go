@@ -21,6 +21,7 @@ const (
 // length field claims. The zero value with r set is ready to use.
 type blockReader struct {
 	r        io.Reader
+	kept     *keptBlocks // where blocks go that were left, and new ones come from; nil: one block is used over and over
 	buf      []byte
 	pos, end int   // buf[pos:end] has been read and not been taken
 	base     int64 // offset of buf[0] in the stream
@@ -70,9 +71,14 @@ func (b *blockReader) makeRoom(n int) {
 	case len(b.buf) == 0:
 		into = make([]byte, firstBlock)
 	case len(b.buf) < fullBlock:
-		into = make([]byte, fullBlock)
+		into = b.kept.take()
 	case left == len(b.buf):
 		into = make([]byte, 2*len(b.buf))
+	case b.kept != nil:
+		into = b.kept.take()
+	}
+	if b.kept != nil {
+		b.kept.leave(b.buf)
 	}
 	copy(into, b.buf[b.pos:b.end])
 	b.base += int64(b.pos)
@@ -116,3 +122,39 @@ func (b *blockReader) release() {
 		b.err = io.EOF
 	}
 }
+
+// keptBlocks lets packets be valid for longer than until the next one is read: a block that its reader has left is not written to
+// again before it is given back.
+type keptBlocks struct {
+	left [][]byte // since they were asked for last
+	free [][]byte // of fullBlock bytes each
+}
+
+// take gives a block of fullBlock bytes.
+func (k *keptBlocks) take() []byte {
+	if k == nil || len(k.free) == 0 {
+		return make([]byte, fullBlock)
+	}
+	last := len(k.free) - 1
+	b := k.free[last]
+	k.free = k.free[:last]
+	return b
+}
+
+// leave notes a block that its reader has left. One of another size than the usual is for the collector.
+func (k *keptBlocks) leave(b []byte) {
+	if len(b) == fullBlock {
+		k.left = append(k.left, b)
+	}
+}
+
+// handOver appends the blocks that were left to dst, and forgets them.
+func (k *keptBlocks) handOver(dst [][]byte) [][]byte {
+	dst = append(dst, k.left...)
+	clear(k.left)
+	k.left = k.left[:0]
+	return dst
+}
+
+// give takes blocks back in which nothing is looked at any more.
+func (k *keptBlocks) give(blocks [][]byte) { k.free = append(k.free, blocks...) }

@@ -33,7 +33,8 @@ const maxHeaders = 32
 type Decoder struct {
 	Stats DecodeStats
 
-	headers   int // stacked so far in this packet, see maxHeaders
+	headers   int  // stacked so far in this packet, see maxHeaders
+	joined    bool // see Joined
 	time      int64
 	fragments fragmentTable
 	tunnels   tunnelHeaders
@@ -43,7 +44,7 @@ type Decoder struct {
 func (d *Decoder) Decode(p *Packet, s *Segment) Verdict {
 	d.Stats.Packets++
 	d.Stats.number = p.Number
-	d.headers = 0
+	d.headers, d.joined = 0, false
 	d.time = p.Time
 	b, wire := p.Data, max(p.Length, len(p.Data))
 	switch p.Link {
@@ -70,6 +71,9 @@ func (d *Decoder) Decode(p *Packet, s *Segment) Verdict {
 	d.Stats.unknownLinks.add(uint32(p.Link), p.Number)
 	return UnknownLink
 }
+
+// Joined reports whether the last segment was put together from fragments: its payload is not in the packet.
+func (d *Decoder) Joined() bool { return d.joined }
 
 // EtherTypes (IEEE 802 numbers, also used by Linux SLL and GRE).
 const (

@@ -103,12 +103,12 @@ func (t *Tracker) show(c *connection, why Early) bool {
 		how = analysis.CloseIdle
 	}
 	if c.stream == 0 {
-		x := t.scratch
-		t.prepare(x, c)
+		x := t.closer.scratch
+		x.prepare(c)
 		if how != analysis.CloseNone {
 			x.conn.Close(analysis.FromClient, moment(t.now), how)
 		}
-		t.describe(c, x)
+		x.describe(c)
 		return t.options.Early(x.conn.Facts(), why)
 	}
 	x := t.attachments[c.stream]
@@ -123,7 +123,7 @@ func (t *Tracker) show(c *connection, why Early) bool {
 			x.store[d].passed = 0
 		}
 	}
-	t.describe(c, x)
+	x.describe(c)
 	return t.options.Early(x.conn.Peek(moment(t.now), how), why)
 }
 

@@ -114,6 +114,7 @@ func (d *Decoder) reassemble(k fragmentKey, f fragment, s *Segment) Verdict {
 	data := t.join(g)
 	t.remove(g)
 	st.Reassembled++
+	d.joined = true
 	return d.transport(proto, data, wire, s)
 }
 

@@ -180,16 +180,28 @@ func (t *Tracker) Flush() {
 func (t *Tracker) handOver(i uint32) {
 	c := t.table.at(i)
 	t.lingering.remove(&t.table, i)
-	x := t.scratch
-	if c.stream != 0 {
-		x = t.attachments[c.stream]
-	} else {
-		t.prepare(x, c)
-	}
-	t.conclude(c, x)
-	t.sink(x.conn.Facts())
-	if c.stream != 0 {
-		t.unattach(c)
+	t.report(c)
+}
+
+// report gives a finished connection's facts to the sink, or to where they are to be handed over from.
+func (t *Tracker) report(c *connection) {
+	switch {
+	case c.stream == 0 && t.later != nil:
+		t.later.add(finished{connection: *c}, t)
+	case c.stream == 0:
+		t.sink(t.closer.facts(c))
+	default:
+		x := t.attachments[c.stream]
+		t.conclude(c, x)
+		if t.later != nil {
+			x.conn.End()
+			t.detach(c)
+			t.later.add(finished{attachment: x}, t)
+			return
+		}
+		t.sink(x.conn.Facts())
+		t.detach(c)
+		t.keepSpare(x)
 	}
 }
 
@@ -202,27 +214,40 @@ func (t *Tracker) forget(i uint32) {
 }
 
 // conclude tells the observer what is left to tell of both streams and of the transport.
-func (t *Tracker) conclude(c *connection, x *attachment) {
-	packet, now := t.packet, t.now
-	t.packet, t.now = c.last, c.seen // what is missing is missed as of the last packet
+func (r *reassembler) conclude(c *connection, x *attachment) {
+	packet, now := r.packet, r.now
+	r.packet, r.now = c.last, c.seen // what is missing is missed as of the last packet
 	first := analysis.FromClient
 	if c.half[1].closed != analysis.CloseNone && c.closing[1].packet < c.closing[0].packet {
 		first = analysis.FromServer
 	}
 	for _, d := range [...]analysis.Direction{first, first.Other()} {
-		l := lane{reassembler: &t.reassembler, out: x.conn, d: d, c: c, h: &c.half[d], x: x, s: &x.store[d]}
+		l := lane{reassembler: r, out: x.conn, d: d, c: c, h: &c.half[d], x: x, s: &x.store[d]}
 		l.settle()
 	}
 	if c.gave != analysis.CloseNone {
 		x.conn.Packet(c.last)
 		x.conn.Close(analysis.FromClient, moment(c.seen), c.gave)
 	}
-	t.packet, t.now = packet, now
-	t.describe(c, x)
+	r.packet, r.now = packet, now
+	x.describe(c)
+}
+
+// closer concludes connections that never had data: they have no attachment, and one serves all of them.
+type closer struct {
+	reassembler
+	scratch *attachment
+}
+
+// facts are the facts of a finished connection without data. They are valid until the next call.
+func (r *closer) facts(c *connection) *analysis.Facts {
+	r.scratch.prepare(c)
+	r.conclude(c, r.scratch)
+	return r.scratch.conn.Facts()
 }
 
 // describe tells the observer what only the transport knows.
-func (t *Tracker) describe(c *connection, x *attachment) {
+func (x *attachment) describe(c *connection) {
 	x.conn.SetTCP(analysis.TCPFacts{
 		FirstPacket:    c.first,
 		LastPacket:     c.last,
@@ -252,21 +277,25 @@ func (t *Tracker) attach(c *connection) {
 	}
 	x := t.newAttachment()
 	t.attachments[c.stream] = x
-	t.prepare(x, c)
+	x.prepare(c)
 }
 
-// unattach takes a finished connection's observer back.
-func (t *Tracker) unattach(c *connection) {
+// detach takes a finished connection's attachment from it, and the buffers of that back.
+func (t *Tracker) detach(c *connection) {
 	x := t.attachments[c.stream]
 	for d := range x.store {
 		x.store[d].empty(&t.buffers)
 	}
-	if len(t.spare) < maxSpareAttachments {
-		t.spare = append(t.spare, x)
-	}
 	t.attachments[c.stream] = nil
 	t.vacant = append(t.vacant, c.stream)
 	c.stream = 0
+}
+
+// keepSpare keeps an attachment for use again.
+func (t *Tracker) keepSpare(x *attachment) {
+	if len(t.spare) < maxSpareAttachments {
+		t.spare = append(t.spare, x)
+	}
 }
 
 func (t *Tracker) newAttachment() *attachment {
@@ -282,7 +311,7 @@ func (t *Tracker) newAttachment() *attachment {
 }
 
 // prepare makes an attachment ready for a connection.
-func (t *Tracker) prepare(x *attachment, c *connection) {
+func (x *attachment) prepare(c *connection) {
 	x.conn.Reset(addrPort(c.ends[0].addr, c.ends[0].port), addrPort(c.ends[1].addr, c.ends[1].port), moment(c.start))
 	*x = attachment{conn: x.conn, store: [2]store{{held: x.store[0].held[:0]}, {held: x.store[1].held[:0]}}}
 }

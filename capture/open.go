@@ -10,16 +10,17 @@ import (
 // one pass and with one block in memory, so that neither the size of the file nor what it decompresses to matters. It is used by
 // one goroutine; Size and Offset alone may be called by another.
 type File struct {
-	name        string
-	size        int64
-	input       *countedReader
-	closers     []func() // in the order in which to call them
-	blocks      blockReader
-	format      format
-	stats       Stats
-	secrets     []Secrets
-	secretBytes int64 // in secrets
-	err         error // what Next has ended with
+	name          string
+	size          int64
+	input         *countedReader
+	closers       []func() // in the order in which to call them
+	blocks        blockReader
+	format        format
+	stats         Stats
+	secrets       []Secrets
+	secretBytes   int64  // in secrets
+	beforeSecrets func() // called before secrets are added, where others look at them while the file is read; nil otherwise
+	err           error  // what Next has ended with
 
 	handshakesOnly bool // of the pcapng section being read
 }

@@ -227,6 +227,9 @@ func (r *pcapngReader) secretsBlock(f *File) error {
 		return r.cut(f)
 	}
 	f.secretBytes += max(length, minBlock) // empty ones take memory too
+	if f.beforeSecrets != nil {
+		f.beforeSecrets()
+	}
 	f.secrets = append(f.secrets, s)
 	return r.skip(f, int64(r.block.size)-blockHead-fixed-length)
 }

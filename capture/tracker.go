@@ -63,7 +63,8 @@ type Tracker struct {
 	attachments []*attachment // by connection.stream; 0 is never used
 	vacant      []uint32      // indexes of attachments not in use
 	spare       []*attachment // to be used again
-	scratch     *attachment   // serves connections without data when they are finished
+	closer      closer        // concludes connections without data
+	later       *laterReports // where finished connections go whose facts another goroutine hands over; nil: the tracker does
 	cache       *analysis.CertificateCache
 	looks       looks // connections to be shown early; empty where nobody wants them
 	useful      bool  // see Useful
@@ -85,9 +86,9 @@ func NewTracker(o TrackerOptions, sink ConnectionSink) *Tracker {
 		o.ServerPorts = func(uint16) bool { return false }
 	}
 	t := &Tracker{options: o, sink: sink, table: newTable(), attachments: make([]*attachment, 1)}
-	t.reassembler.stats = &t.stats
+	t.reassembler.stats, t.closer.stats = &t.stats, &t.stats
 	t.cache = new(analysis.CertificateCache)
-	t.scratch = t.newAttachment()
+	t.closer.scratch = t.newAttachment()
 	return t
 }
 
@@ -100,12 +101,16 @@ func (t *Tracker) Stats() TrackerStats { return t.stats }
 // Segment takes the next segment, of packet p. Neither is kept.
 func (t *Tracker) Segment(p *Packet, s *Segment) {
 	t.packet, t.now = p.Number, p.Time
+	t.segment(t.table.hash(s), s)
+}
+
+// segment takes the segment of the current packet.
+func (t *Tracker) segment(tag uint32, s *Segment) {
 	t.stats.Segments++
 	t.expire()
 	if t.looks.head < len(t.looks.queue) {
 		t.lookAround()
 	}
-	tag := t.table.hash(s)
 	i, d := t.table.find(tag, s)
 	if i != 0 && s.Flags&(flagSYN|flagRST) == flagSYN && t.table.at(i).replacedBy(d, s) {
 		t.replace(i)

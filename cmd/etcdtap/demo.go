@@ -30,7 +30,7 @@ grpcurl with the right certificates to the wrong port.`,
 				return err
 			}
 			s := scope{expect: analysis.DefaultExpectations()}
-			return e.report(cmd.Context(), []*capture.File{file}, s, capture.TrackerOptions{}, nil, &f)
+			return e.report(cmd.Context(), []*capture.File{file}, s, capture.PipelineOptions{}, nil, &f)
 		},
 	}
 	f.register(cmd.Flags())

@@ -63,6 +63,6 @@ func readAs(t testing.TB, b []byte, format string) []byte {
 	flags := &outputFlags{formatFlags: formatFlags{output: format, color: "never"}, certs: true}
 	s := scope{all: true, expect: analysis.DefaultExpectations()}
 	// The only error there may be is that no packet could be decoded; it is said beside the output.
-	_ = e.report(context.Background(), []*capture.File{file}, s, capture.TrackerOptions{MaxConnections: 64}, nil, flags)
+	_ = e.report(context.Background(), []*capture.File{file}, s, capture.PipelineOptions{TrackerOptions: capture.TrackerOptions{MaxConnections: 64}}, nil, flags)
 	return out.Bytes()
 }

@@ -87,7 +87,7 @@ func withKeys(t *testing.T, name, log string, w truth) (all []analysis.Connectio
 		t.Fatal(err)
 	}
 	defer k.close()
-	r := &reader{files: files, options: capture.TrackerOptions{Keys: k}, each: func(c *analysis.Connection) error {
+	r := &reader{files: files, options: capture.PipelineOptions{TrackerOptions: capture.TrackerOptions{Keys: k}}, each: func(c *analysis.Connection) error {
 		kept := *c
 		kept.Facts = c.Facts.Clone()
 		all = append(all, kept)

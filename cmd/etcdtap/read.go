@@ -25,6 +25,7 @@ type readFlags struct {
 	keylogs        []string
 	idle           time.Duration
 	maxConnections int
+	workers        int
 	out            outputFlags
 }
 
@@ -60,6 +61,7 @@ Connections come out in the order in which they end.`,
 	fl.StringSliceVar(&f.keylogs, "keylog", nil, "key log `file` (SSLKEYLOGFILE) to decrypt handshakes and alerts with; repeatable. Secrets inside pcapng files are used without it")
 	fl.DurationVar(&f.idle, "idle-timeout", time.Hour, "give a connection up after this `time` of the capture without a packet")
 	fl.IntVar(&f.maxConnections, "max-connections", 1_000_000, "unfinished connections kept at most, 200 `bytes` each before they carry data; the longest idle is given up first")
+	fl.IntVar(&f.workers, "workers", 0, "how many `processors` to use: 1 does one thing after the other, with more reading, tracking and reporting run side by side, and beyond 3 there is nothing to gain; 0 takes what there is. The output is the same")
 	f.out.register(fl)
 	return cmd
 }
@@ -86,6 +88,9 @@ func (f *readFlags) scope() (scope, error) {
 	}
 	if f.maxConnections <= 0 {
 		return s, &usageError{fmt.Errorf("--max-connections expects a number above zero, got %d", f.maxConnections), "for example --max-connections 1000000"}
+	}
+	if f.workers < 0 {
+		return s, &usageError{fmt.Errorf("--workers expects a number from 1 on, got %d", f.workers), "for example --workers 2"}
 	}
 	if f.filter != "" {
 		s.filter, err = newFilter(f.filter)
@@ -126,11 +131,12 @@ func (e *environment) read(ctx context.Context, names []string, f *readFlags) er
 		return err
 	}
 	defer keys.close()
-	return e.report(ctx, files, scope, capture.TrackerOptions{IdleTimeout: f.idle, MaxConnections: f.maxConnections, Keys: keys}, f.logs, &f.out)
+	return e.report(ctx, files, scope, capture.PipelineOptions{Workers: f.workers,
+		TrackerOptions: capture.TrackerOptions{IdleTimeout: f.idle, MaxConnections: f.maxConnections, Keys: keys}}, f.logs, &f.out)
 }
 
 // report reads the files, and the logs to be joined with them, and writes what was found.
-func (e *environment) report(ctx context.Context, files []*capture.File, s scope, o capture.TrackerOptions, logs []string, flags *outputFlags) error {
+func (e *environment) report(ctx context.Context, files []*capture.File, s scope, o capture.PipelineOptions, logs []string, flags *outputFlags) error {
 	out, err := e.newOutput(flags, files, s.expect.PKI)
 	if err != nil {
 		return err

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 
 	"github.com/etcdtap/etcdtap/analysis"
 	"github.com/etcdtap/etcdtap/capture"
@@ -23,7 +25,7 @@ type scope struct {
 // reader runs a capture through decoding, reassembly and diagnosis.
 type reader struct {
 	scope     scope
-	options   capture.TrackerOptions
+	options   capture.PipelineOptions
 	join      *analysis.Join // nil without a log
 	files     []*capture.File
 	each      func(*analysis.Connection) error // gets each connection in scope, in the order of finishing
@@ -33,34 +35,35 @@ type reader struct {
 	filtered  int64               // packets that the filter, --host or --port left out
 	skipped   int64               // connections out of scope
 	tracked   capture.TrackerStats
-	err       error // the first that each returned
+	err       error       // the first that each returned
+	stopped   atomic.Bool // err is set
 }
 
 // read reads all the files and reports every connection. It stops at the end, when ctx is done, or at the first error of each.
 func (r *reader) read(ctx context.Context) error {
 	r.diagnoser.Expectations = r.scope.expect
 	r.options.ServerPorts = r.serverPort
-	tracker := capture.NewTracker(r.options, r.finished)
-	err := r.packets(ctx, capture.Merge(r.files), tracker)
+	p := capture.NewPipeline(r.files, r.options, r.finished)
+	err := r.packets(ctx, p)
 	if err == nil {
-		tracker.Flush()
-		err = r.err
+		p.Flush()
 	}
-	r.tracked = tracker.Stats()
-	return err
+	p.Close()
+	r.tracked = p.Stats()
+	return cmp.Or(err, r.err)
 }
 
 // interruptEvery is how many packets are read between two looks at the context.
 const interruptEvery = 4096
 
-func (r *reader) packets(ctx context.Context, source capture.Source, tracker *capture.Tracker) error {
+func (r *reader) packets(ctx context.Context, pipeline *capture.Pipeline) error {
 	var p capture.Packet
 	var s capture.Segment
 	for n := 0; ; n++ {
-		if n%interruptEvery == 0 && ctx.Err() != nil {
+		if n%interruptEvery == 0 && ctx.Err() != nil || r.stopped.Load() {
 			return nil // what was read so far is reported, and that it is not all
 		}
-		switch err := source.Next(&p); {
+		switch err := pipeline.Next(&p); {
 		case err == io.EOF:
 			return nil
 		case err != nil:
@@ -77,10 +80,7 @@ func (r *reader) packets(ctx context.Context, source capture.Source, tracker *ca
 			r.filtered++
 			continue
 		}
-		tracker.Segment(&p, &s)
-		if r.err != nil {
-			return r.err
-		}
+		pipeline.Segment(&p, &s, r.decoder.Joined())
 	}
 }
 
@@ -103,7 +103,7 @@ func (r *reader) serverPort(p uint16) bool {
 
 // finished judges a connection and hands it on when it is in scope.
 func (r *reader) finished(f *analysis.Facts) {
-	if r.err != nil {
+	if r.stopped.Load() {
 		return
 	}
 	named := r.join != nil && r.join.Names(f.Client)
@@ -116,7 +116,9 @@ func (r *reader) finished(f *analysis.Facts) {
 		r.skipped++
 		return
 	}
-	r.err = r.each(c)
+	if r.err = r.each(c); r.err != nil {
+		r.stopped.Store(true)
+	}
 }
 
 // openFiles opens all the files; on an error it closes those already open.

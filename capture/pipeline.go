@@ -1,0 +1,277 @@
+package capture
+
+import (
+	"runtime"
+	"sync"
+
+	"github.com/etcdtap/etcdtap/analysis"
+)
+
+const (
+	// inlineBatch is how many segments are tracked at a time in one goroutine: so many that the memory that they visit is fetched
+	// for all of them at once, so few that their packets are still in the processor's nearest cache.
+	inlineBatch = 32
+	// handedBatch is how many segments go to another goroutine at a time: enough that handing over costs nothing, a tenth of a
+	// millisecond's work.
+	handedBatch = 512
+	// handedReports is how many finished connections do, each with an analysis.Conn of some ten kilobytes.
+	handedReports = 64
+	// underway is how many of either wait at the most.
+	underway = 4
+)
+
+// PipelineOptions says how a Pipeline works. The zero value means the defaults.
+type PipelineOptions struct {
+	TrackerOptions
+	// Workers is how many processors to use. With 1 everything happens in the calling goroutine; with more, tracking and the sink
+	// have a goroutine each beside it, so that beyond 3 there is nothing to gain. The default is as many as there are.
+	Workers int
+}
+
+// Pipeline reads files, tracks what the caller decodes of them, and hands finished connections to a sink. The sink gets the same
+// facts in the same order however many workers there are, for segments are tracked one after the other.
+//
+//	p := NewPipeline(files, options, sink)
+//	defer p.Close()
+//	for p.Next(&packet) == nil {
+//		if decoder.Decode(&packet, &segment) == TCP {
+//			p.Segment(&packet, &segment, decoder.Joined())
+//		}
+//	}
+//	p.Flush()
+//
+// Next, Segment, Flush and Close are for one goroutine.
+type Pipeline struct {
+	*Merged
+	tracker *Tracker
+	blocks  keptBlocks
+	size    int    // segments of a batch
+	filling *batch // gathers segments
+
+	// With one worker all of this is nil.
+	toTrack, tracked   chan *batch
+	toReport, reported chan *reports
+	pending            int // batches handed over that have not come back
+	wait               sync.WaitGroup
+	sink               ConnectionSink
+	closer             closer // of the goroutine that calls the sink
+	closerStats        TrackerStats
+}
+
+// queued is a segment with what the tracker has to know of its packet.
+type queued struct {
+	segment Segment
+	number  int64
+	time    int64
+	tag     uint32 // hash of its endpoints
+	index   uint32 // scratch, see table.warm
+}
+
+// batch is a run of segments. Their payloads lie in the files' blocks.
+type batch struct {
+	segments []queued
+	blocks   [][]byte // that nothing else looks at once the batch is done
+	flush    bool     // the capture ends after it
+}
+
+// NewPipeline makes a pipeline that reads the files as one capture, in time order, as Merge does. The files stay the caller's to close,
+// after the pipeline.
+func NewPipeline(files []*File, o PipelineOptions, sink ConnectionSink) *Pipeline {
+	if o.Workers <= 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	p := &Pipeline{Merged: Merge(files), tracker: NewTracker(o.TrackerOptions, sink), size: inlineBatch}
+	for _, f := range files {
+		f.blocks.kept = &p.blocks
+		f.beforeSecrets = p.drain // who looks for secrets sees those that lie before the packet, as when reading one by one
+	}
+	if o.Workers > 1 && o.Early == nil {
+		p.size = handedBatch
+		p.start(sink)
+	}
+	p.filling = p.newBatch()
+	return p
+}
+
+func (p *Pipeline) newBatch() *batch { return &batch{segments: make([]queued, 0, p.size)} }
+
+// Segment takes the segment that was decoded from the packet. joined says that its payload is not in the packet.
+func (p *Pipeline) Segment(q *Packet, s *Segment, joined bool) {
+	b := p.filling
+	n := len(b.segments)
+	b.segments = b.segments[:n+1]
+	x := &b.segments[n]
+	x.segment, x.number, x.time, x.tag = *s, q.Number, q.Time, p.tracker.table.hash(s)
+	if joined {
+		x.segment.Payload = append([]byte(nil), s.Payload...)
+	}
+	if n+1 == p.size {
+		p.cut()
+	}
+}
+
+// cut sends the batch on its way and begins another one.
+func (p *Pipeline) cut() {
+	b := p.filling
+	b.blocks = p.blocks.handOver(b.blocks[:0])
+	if p.toTrack == nil {
+		p.tracker.batch(b)
+		p.done(b)
+		return
+	}
+	p.toTrack <- b
+	if p.pending++; p.pending < underway {
+		p.filling = p.newBatch()
+		return
+	}
+	p.done(<-p.tracked)
+	p.pending--
+}
+
+// done takes a batch back that was tracked, to be filled again.
+func (p *Pipeline) done(b *batch) {
+	p.blocks.give(b.blocks)
+	b.segments, b.flush = b.segments[:0], false
+	p.filling = b
+}
+
+// drain waits until all segments so far have been tracked.
+func (p *Pipeline) drain() {
+	if len(p.filling.segments) > 0 {
+		p.cut()
+	}
+	for ; p.pending > 0; p.pending-- {
+		p.blocks.give((<-p.tracked).blocks)
+	}
+}
+
+// Flush finishes all connections, because the capture has ended. The sink has got them all when it returns.
+func (p *Pipeline) Flush() {
+	p.filling.flush = true
+	p.cut()
+	p.Close()
+}
+
+// Close ends the pipeline without finishing connections, unless Flush has. It is needed where Flush is not called, and harmless
+// elsewhere.
+func (p *Pipeline) Close() {
+	if p.toTrack == nil {
+		return
+	}
+	close(p.toTrack)
+	for p.pending > 0 {
+		<-p.tracked
+		p.pending--
+	}
+	p.wait.Wait()
+	p.toTrack = nil
+}
+
+// Stats is what was counted. It is valid after Flush or Close.
+func (p *Pipeline) Stats() TrackerStats { return p.tracker.Stats() }
+
+// batch tracks the segments of b.
+func (t *Tracker) batch(b *batch) {
+	t.table.warm(b.segments)
+	for i := range b.segments {
+		x := &b.segments[i]
+		t.packet, t.now = x.number, x.time
+		t.segment(x.tag, &x.segment)
+	}
+	if b.flush {
+		t.Flush()
+	}
+}
+
+// start makes the goroutines.
+func (p *Pipeline) start(sink ConnectionSink) {
+	p.toTrack, p.tracked = make(chan *batch, underway), make(chan *batch, underway)
+	p.toReport, p.reported = make(chan *reports, underway), make(chan *reports, underway)
+	p.sink = sink
+	p.closer.stats = &p.closerStats
+	p.closer.scratch = &attachment{conn: new(analysis.Conn)}
+	p.tracker.later = &laterReports{to: p.toReport, back: p.reported}
+	p.wait.Go(p.track)
+	p.wait.Go(p.report)
+}
+
+// track is the goroutine that tracks.
+func (p *Pipeline) track() {
+	defer close(p.toReport)
+	for b := range p.toTrack {
+		for rest := b.segments; ; rest = rest[inlineBatch:] {
+			if len(rest) <= inlineBatch {
+				p.tracker.batch(&batch{segments: rest, flush: b.flush})
+				break
+			}
+			p.tracker.batch(&batch{segments: rest[:inlineBatch]})
+		}
+		p.tracker.later.send(p.tracker, 1)
+		p.tracked <- b
+	}
+}
+
+// report is the goroutine that calls the sink.
+func (p *Pipeline) report() {
+	for r := range p.toReport {
+		for i := range r.list {
+			f := &r.list[i]
+			if f.attachment == nil {
+				p.sink(p.closer.facts(&f.connection))
+			} else {
+				p.sink(f.attachment.conn.Facts())
+			}
+		}
+		p.reported <- r
+	}
+}
+
+// finished is a finished connection: with its attachment, which has been told all, or where there was no data, as it was in the table.
+type finished struct {
+	attachment *attachment
+	connection connection // valid iff there is no attachment
+}
+
+// reports are finished connections, in order.
+type reports struct{ list []finished }
+
+// laterReports gathers finished connections for the goroutine that calls the sink.
+type laterReports struct {
+	gathered *reports
+	to, back chan *reports
+	made     int // not more than there is room for in the channels
+}
+
+// add gathers one more.
+func (l *laterReports) add(f finished, t *Tracker) {
+	if l.gathered == nil {
+		l.gathered = l.empty(t)
+	}
+	l.gathered.list = append(l.gathered.list, f)
+	l.send(t, handedReports)
+}
+
+// send hands over what was gathered if there are so many.
+func (l *laterReports) send(t *Tracker, atLeast int) {
+	if l.gathered != nil && len(l.gathered.list) >= atLeast {
+		l.to <- l.gathered
+		l.gathered = nil
+	}
+}
+
+// empty gives a place to gather in. The attachments that come back with it serve other connections.
+func (l *laterReports) empty(t *Tracker) *reports {
+	if l.made < underway {
+		l.made++
+		return &reports{list: make([]finished, 0, handedReports)}
+	}
+	r := <-l.back
+	for i := range r.list {
+		if x := r.list[i].attachment; x != nil {
+			t.keepSpare(x)
+		}
+		r.list[i].attachment = nil
+	}
+	r.list = r.list[:0]
+	return r
+}
