@@ -19,7 +19,7 @@ else
   TAGS := -tags nopcap
 endif
 
-.PHONY: help build demo test test-go test-race test-e2e lint vet staticcheck govulncheck fuzz-smoke fuzz bench pcaps docs image-binary man completions install install-files install-units uninstall clean pcap-notice go-check
+.PHONY: help build demo test test-go test-race test-e2e lint vet staticcheck govulncheck fuzz-smoke fuzz bench bench-read pcaps docs image-binary man completions install install-files install-units uninstall clean pcap-notice go-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,13 @@ fuzz: ## each fuzz target for five minutes
 
 bench: go-check ## benchmarks: packets per second and allocations, from generated captures
 	$(GO) test $(TAGS) -run '^$$' -bench . -benchmem ./...
+
+SCALE ?= 1
+BENCHDIR ?= bin/bench
+bench-read: build ## reading beside tcpdump, tshark and ssldump, on captures made for it; SCALE=0.05 takes a minute, 1 half an hour and 3 GB in BENCHDIR
+	$(GO) build -o bin/mkcapture ./capture/capturetest/mkcapture
+	$(E2E) build -o ../bin/benchread ./cmd/benchread
+	./bin/benchread -etcdtap ./bin/etcdtap -mkcapture ./bin/mkcapture -dir $(BENCHDIR) -scale $(SCALE) $(BENCHFLAGS)
 
 pcaps: build ## make testdata/pcaps again, from real etcd and real clients (root)
 	./e2e/setup.sh

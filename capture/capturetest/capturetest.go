@@ -64,8 +64,8 @@ type Library struct {
 	established []*script
 	failing     []*script
 	plaintext   *script
-	halfOpen    *script
-	filler      []byte // random bytes, for the bodies of records
+	halfOpen    [2]*script // taken in turn
+	filler      []byte     // random bytes, for the bodies of records
 }
 
 // NewLibrary performs the handshakes.
@@ -74,7 +74,7 @@ func NewLibrary() (*Library, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Library{plaintext: plainScript(), halfOpen: halfOpenScript(), filler: make([]byte, 1<<17)}
+	l := &Library{plaintext: plainScript(), halfOpen: halfOpenScripts(), filler: make([]byte, 1<<17)}
 	random := rand.New(rand.NewPCG(1, 1))
 	for i := range l.filler {
 		l.filler[i] = byte(random.Uint32())
@@ -117,7 +117,7 @@ func (l *Library) Write(w io.Writer, o Options) (Counts, error) {
 	return g.counts, g.out.err
 }
 
-// Kinds are the captures that speed is measured on.
+// Kinds are the captures that speed is measured on. Their sizes there, and what others need for them, are in docs/performance.md.
 func Kinds() []string { return []string{"bulk", "handshakes", "mix", "halfopen"} }
 
 // Kind returns the options of a capture of about so many packets; ok is false when there is none of that name.

@@ -88,7 +88,7 @@ func (g *generator) pick(long bool) *script {
 	switch {
 	case long:
 	case g.chance(g.HalfOpen):
-		return g.halfOpen
+		return g.halfOpen[g.counts.Connections%2]
 	case g.chance(g.Failing):
 		return g.failing[g.random.IntN(len(g.failing))]
 	case g.chance(g.Plaintext):
@@ -101,7 +101,7 @@ func (g *generator) count(c *conn) {
 	g.counts.Connections++
 	g.counts.Outcomes[c.outcome]++
 	switch {
-	case c.script == g.halfOpen:
+	case c.script == g.halfOpen[0], c.script == g.halfOpen[1]:
 		g.counts.HalfOpen++
 	case c.version == tls.VersionTLS12:
 		g.counts.TLS12++
@@ -116,7 +116,7 @@ func (c *conn) address(n uint32) {
 	const ports, clients = 28_000, 16
 	host := n%clients + n/(ports*clients)*clients
 	source := 10<<24 | 1<<16 | host
-	if c.steps[len(c.steps)-1].flags&flagACK == 0 {
+	if c.outcome == "no_data" {
 		source = n * 2654435761 // odd: no two are the same
 	}
 	c.ends[client] = endpoint{port: uint16(32768 + n/clients%ports)}

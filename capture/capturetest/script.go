@@ -82,13 +82,15 @@ func plainScript() *script {
 	return s
 }
 
-// halfOpenScript is a SYN that is answered, several times over, and never acknowledged.
-func halfOpenScript() *script {
-	s := &script{outcome: "no_data", port: 2379}
-	s.steps = []step{{from: client, flags: flagSYN}, {from: server, flags: flagSYN | flagACK, ack: 1},
+// halfOpenScripts are a SYN that is answered, several times over, and never acknowledged, and one that is answered twice.
+func halfOpenScripts() (both [2]*script) {
+	steps := []step{{from: client, flags: flagSYN}, {from: server, flags: flagSYN | flagACK, ack: 1},
 		{from: server, flags: flagSYN | flagACK, ack: 1}, {from: client, flags: flagSYN}}
-	s.closing = len(s.steps)
-	return s
+	for i := range both {
+		n := len(steps) - i
+		both[i] = &script{outcome: "no_data", port: 2379, steps: steps[:n], closing: n}
+	}
+	return both
 }
 
 // scripter turns what was written into packets.

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -29,6 +30,7 @@ func run(args []string, stderr io.Writer) (err error) {
 	seed := flags.Uint64("seed", 1, "another seed gives another capture")
 	pcapng := flags.Bool("pcapng", false, "write pcapng instead of pcap")
 	name := flags.String("o", "", "the file to write")
+	asJSON := flags.Bool("json", false, "say what was written as JSON")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -52,6 +54,9 @@ func run(args []string, stderr io.Writer) (err error) {
 	counts, err := library.Write(file, options)
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", *name, err)
+	}
+	if *asJSON {
+		return json.NewEncoder(stderr).Encode(counts)
 	}
 	fmt.Fprintf(stderr, "%s: %+v\n", *name, counts)
 	return nil
