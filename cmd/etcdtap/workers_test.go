@@ -116,7 +116,7 @@ func sameForAllWorkers(t *testing.T, args ...string) string {
 	for _, n := range []int{2, 3, 7} {
 		got, gotErr := readWith(t, n, args)
 		if !bytes.Equal(got, want) || gotErr != wantErr {
-			t.Errorf("%v: %d workers print something else than one, from byte %d on:\n1: %s%s\n%d: %s%s", args, n, firstDifference(got, want), rest(want, got), wantErr, n, rest(got, want), gotErr)
+			t.Errorf("%v: %d workers print something else than one, from byte %d on:\n1: %s%s\n%d: %s%s", args, n, differsAt(got, want), rest(want, got), wantErr, n, rest(got, want), gotErr)
 		}
 	}
 	return string(want)
@@ -129,7 +129,7 @@ func readWith(t *testing.T, workers int, args []string) (stdout []byte, stderr s
 	return out.Bytes(), diagnostics.String()
 }
 
-func firstDifference(a, b []byte) int {
+func differsAt(a, b []byte) int {
 	for i := range min(len(a), len(b)) {
 		if a[i] != b[i] {
 			return i
@@ -139,7 +139,7 @@ func firstDifference(a, b []byte) int {
 }
 
 func rest(a, b []byte) []byte {
-	from := firstDifference(a, b)
+	from := differsAt(a, b)
 	return a[max(0, from-200):min(len(a), from+200)]
 }
 
