@@ -221,7 +221,7 @@ func (l *lane) deliver(p stretch, packet, at int64) {
 		l.s.passed += int64(len(p.data))
 		if lost > 0 {
 			l.out.Packet(packet)
-			l.out.Gap(l.d, moment(at), lost)
+			l.lost(moment(at), lost)
 		}
 		return
 	}
@@ -237,7 +237,7 @@ func (l *lane) deliver(p stretch, packet, at int64) {
 		l.out.Data(l.d, t, p.data)
 	}
 	if lost := p.length - len(p.data); lost > 0 {
-		l.out.Gap(l.d, t, int64(lost))
+		l.lost(t, int64(lost))
 	}
 	l.noteDone()
 }
@@ -248,7 +248,7 @@ func (l *lane) pass(p stretch, t time.Time) {
 		l.out.Pass(l.d, t, int64(n))
 	}
 	if lost := p.length - len(p.data); lost > 0 {
-		l.out.Gap(l.d, t, int64(lost))
+		l.lost(t, int64(lost))
 	}
 }
 
@@ -268,10 +268,17 @@ func (l *lane) gap(n int) {
 	l.out.Packet(l.packet)
 	t := moment(l.now)
 	l.tellLateStart(t)
-	l.out.Gap(l.d, t, int64(n))
+	l.lost(t, int64(n))
 	if !l.h.is(halfDone) {
 		l.noteDone()
 	}
+}
+
+// lost tells the observer of lost bytes, and counts them.
+func (l *lane) lost(t time.Time, n int64) {
+	l.stats.Gaps++
+	l.stats.MissedBytes += n
+	l.out.Gap(l.d, t, n)
 }
 
 func (l *lane) tellLateStart(t time.Time) {

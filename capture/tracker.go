@@ -45,6 +45,8 @@ type TrackerStats struct {
 	Late            int64 // segments of connections that had been handed over; ignored
 	KeepAlives      int64 // keep-alives that carry a byte
 	Uncompared      int64 // streams whose bytes were not kept for comparison, for want of memory
+	Gaps            int64 // places in streams where bytes were not captured
+	MissedBytes     int64 // bytes that were not captured there
 }
 
 // Tracker makes connections of segments: it finds each segment's connection, puts its bytes in order, shows them to an

@@ -19,6 +19,7 @@ import (
 // What TestMain hands to the tests, which run in a process of their own inside the lab's namespace.
 const (
 	etcdtapVariable = "ETCDTAP_E2E_BINARY"  // path of the program under test
+	pureGoVariable  = "ETCDTAP_E2E_PUREGO"  // path of the same program without libpcap; unset when there is none
 	noLiveVariable  = "ETCDTAP_E2E_NO_LIVE" // why there is no live test; unset when there is one
 )
 
@@ -57,6 +58,15 @@ func prepare(dir string) error {
 		return err
 	}
 	os.Setenv(etcdtapVariable, etcdtap)
+	if err := os.Chmod(dir, 0o755); err != nil { // tests run the program as another user, too
+		return err
+	}
+	if !testing.Short() {
+		if err := lab.BuildPureGo(context.Background(), root, etcdtap+"-nopcap"); err != nil {
+			return err
+		}
+		os.Setenv(pureGoVariable, etcdtap+"-nopcap")
+	}
 	if reason := prepareLive(filepath.Join(root, "e2e")); reason != "" {
 		os.Setenv(noLiveVariable, reason)
 	}
@@ -71,7 +81,7 @@ func prepareLive(module string) string {
 	if err := lab.Missing("tcpdump"); err != nil {
 		return err.Error()
 	}
-	if err := lab.Build(context.Background(), module, lab.Etcd35, lab.Etcd37, lab.Grpcurl); err != nil {
+	if err := lab.Build(context.Background(), module, lab.Etcd35, lab.Etcd37, lab.Grpcurl, lab.Etcdctl); err != nil {
 		return err.Error()
 	}
 	return ""

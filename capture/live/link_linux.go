@@ -95,6 +95,16 @@ func (l *links) state(index int32) linkState {
 	return linkUp
 }
 
+// down names the interfaces that give no packets.
+func (l *links) down() (names []string) {
+	for i := range l.all {
+		if l.state(l.all[i].index) != linkUp {
+			names = append(names, l.all[i].name)
+		}
+	}
+	return names
+}
+
 func gone(err error) linkState {
 	if errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO) {
 		return linkGone

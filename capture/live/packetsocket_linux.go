@@ -154,6 +154,10 @@ func (r *packetSockets) open(o *Options) (err error) {
 	return nil
 }
 
+// down implements reader.
+func (r *packetSockets) down() []string { return r.links.down() }
+
+// close implements reader.
 func (r *packetSockets) close() error {
 	var err error
 	for _, s := range r.sockets {

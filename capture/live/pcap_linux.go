@@ -205,6 +205,9 @@ func (r *onePcap) next(p *capture.Packet) error {
 // count implements reader.
 func (r *onePcap) count(c []InterfaceStats) { r.handle.count(&c[0]) }
 
+// down implements reader.
+func (r *onePcap) down() []string { return r.links.down() }
+
 // close implements reader.
 func (r *onePcap) close() error {
 	r.pcap.Close()

@@ -82,6 +82,9 @@ func (r *manyPcaps) count(c []InterfaceStats) {
 	}
 }
 
+// down implements reader.
+func (r *manyPcaps) down() []string { return r.watch.links.down() }
+
 // close implements reader.
 func (r *manyPcaps) close() error {
 	r.stopped.Store(true)

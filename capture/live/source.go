@@ -39,7 +39,7 @@ type Interface struct {
 	SnapLen int              // bytes kept of each packet
 }
 
-// Source captures packets. It is used by one goroutine; Stats alone may be called by others. It implements capture.Source.
+// Source captures packets. It is used by one goroutine; Stats and Down alone may be called by others. It implements capture.Source.
 type Source struct {
 	interfaces []Interface
 	reader     reader
@@ -56,6 +56,8 @@ type reader interface {
 	next(p *capture.Packet) error
 	// count brings the counts up to date, one for each interface.
 	count(c []InterfaceStats)
+	// down names the interfaces that are down or gone.
+	down() []string
 	close() error
 }
 
@@ -92,6 +94,16 @@ func (s *Source) Next(p *capture.Packet) error {
 // Interfaces are the interfaces that are captured, in the order of Packet.Interface.
 func (s *Source) Interfaces() []Interface { return slices.Clone(s.interfaces) }
 
+// Down are the interfaces that are down or have vanished, by name. As Stats it may be called by any goroutine; after Close there are none.
+func (s *Source) Down() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	return s.reader.down()
+}
+
 // Close ends the capture and gives the kernel's buffers back. It waits for what it has started. The data of the last packet is
 // not valid any more.
 func (s *Source) Close() error {
@@ -112,4 +124,5 @@ type ended struct{}
 
 func (ended) next(*capture.Packet) error { return io.EOF }
 func (ended) count([]InterfaceStats)     {}
+func (ended) down() []string            { return nil }
 func (ended) close() error               { return nil }

@@ -30,6 +30,7 @@ type Writer struct {
 	regular bool      // the file can be cut back
 	buf     []byte    // whole blocks that are not written yet
 	written int64     // bytes of the current file before buf
+	before  int64     // bytes of the files before it
 	packets int64     // packets in them
 	began   int64     // when the current file was begun, in nanoseconds
 	stats   []counted // by interface
@@ -66,6 +67,9 @@ func (w *Writer) Name() string { return w.name }
 
 // Packets is how many packets were given to all files together.
 func (w *Writer) Packets() int64 { return w.total }
+
+// Bytes is how long all files together are, with what is still buffered.
+func (w *Writer) Bytes() int64 { return w.before + w.size() }
 
 // SetStats tells what an interface has counted since the capture began. It goes into the file when that is closed, and each file of a
 // rotation tells its own share: call it now and then, and before Close.
@@ -170,6 +174,7 @@ func (w *Writer) open() error {
 	if err != nil {
 		return err
 	}
+	w.before += w.written
 	w.name, w.written, w.packets, w.began = name, 0, 0, w.options.Now().UnixNano()
 	w.file, w.regular, w.out = nil, false, w.options.Stdout
 	if name != stdout {

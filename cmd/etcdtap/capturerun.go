@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -26,6 +27,7 @@ const (
 	tickEvery  = 100 * time.Millisecond // logs are looked at, and what waits is reported
 	countEvery = time.Second            // the kernel is asked for its drops
 	timeEvery  = 64                     // packets between two looks at the clock
+	drainFor   = time.Second            // what the kernel holds back at the end is read for so long at the most: it takes 0.1 s where it keeps up
 )
 
 // capturer is a live capture: packets become connections, which a liveReporter reports.
@@ -48,6 +50,7 @@ type capturer struct {
 	told           time.Time // statistics
 	until          time.Time // zero: no end
 	user1          chan os.Signal
+	down           atomic.Pointer[string] // interfaces that give no packets, for /healthz
 }
 
 // watch opens all, gives up what it does not need any more, captures, and closes all.
@@ -72,6 +75,9 @@ func (e *environment) watch(ctx context.Context, f *captureFlags, x analysis.Exp
 		return err
 	}
 	endsOrderly(ctx)
+	brokenPipe := make(chan os.Signal, 1) // where it is asked for, a reader of ours that ends is an error of writing, and files are closed
+	signal.Notify(brokenPipe, syscall.SIGPIPE)
+	defer signal.Stop(brokenPipe)
 	fmt.Fprintf(e.stderr, "etcdtap: capturing on %s: %s; Ctrl-C ends it\n", c.names(), filterText(&x, expression))
 	c.user1 = make(chan os.Signal, 1)
 	signal.Notify(c.user1, syscall.SIGUSR1)
@@ -95,7 +101,7 @@ func (c *capturer) prepare(ctx context.Context, x analysis.Expectations, express
 	}
 	if f.metrics != "" {
 		c.metrics = metrics.New(metrics.Build{Version: versionText(), Libpcap: capture.HasPcap})
-		if _, err := c.metrics.Serve(ctx, f.metrics, metrics.Options{}); err != nil {
+		if _, err := c.metrics.Serve(ctx, f.metrics, metrics.Options{Ready: c.ready}); err != nil {
 			return err
 		}
 		c.metrics.CertificateFiles(x.PKI)
@@ -127,7 +133,8 @@ func (c *capturer) early(f *analysis.Facts, why capture.Early) bool {
 // run takes packets until something ends it; nil is an end that was asked for.
 func (c *capturer) run(ctx context.Context) error {
 	now := time.Now()
-	c.ticked, c.counted, c.told = now, now, now
+	c.ticked, c.told = now, now
+	c.count(now) // the metrics are there from the start
 	if c.flags.duration > 0 {
 		c.until = now.Add(c.flags.duration)
 	}
@@ -139,19 +146,47 @@ func (c *capturer) run(ctx context.Context) error {
 			if err := c.packet(&p, &s); err != nil {
 				return err
 			}
-			if c.flags.count > 0 && c.packets >= c.flags.count {
+			if c.full() {
 				return nil
 			}
 		} else if err := c.without(err); err != nil {
 			return err
 		}
 		if err != nil || n%timeEvery == 0 {
-			if done, err := c.tick(ctx, err != nil); done || err != nil {
+			if done, err := c.tick(ctx, err != nil); err != nil {
 				return err
+			} else if done {
+				return c.drain(&p, &s)
 			}
 		}
 	}
 }
+
+// drain takes the packets from before the end that the kernel has not handed over yet.
+func (c *capturer) drain(p *capture.Packet, s *capture.Segment) error {
+	end := time.Now()
+	for time.Since(end) < drainFor {
+		var down *live.DownError
+		switch err := c.source.Next(p); {
+		case errors.As(err, &down):
+			continue
+		case err != nil: // ErrIdle: there are no more
+			return nil
+		case p.Time > end.UnixNano():
+			return nil
+		}
+		if err := c.packet(p, s); err != nil {
+			return err
+		}
+		if c.full() {
+			return nil
+		}
+	}
+	return nil
+}
+
+// full reports whether as many packets came as were asked for.
+func (c *capturer) full() bool { return c.flags.count > 0 && c.packets >= c.flags.count }
 
 // without judges why there is no packet; nil goes on.
 func (c *capturer) without(err error) error {
@@ -233,7 +268,7 @@ func (c *capturer) count(now time.Time) {
 	dropped := stats.Dropped + stats.IfDropped
 	if dropped > c.dropped {
 		c.env.log.Warn(fmt.Sprintf("%d packets were dropped before they could be captured, %d in all: connections with gaps say so. Give the kernel more room, -B %d, or narrow the filter",
-			dropped-c.dropped, dropped, 4*c.flags.buffer))
+			dropped-c.dropped, dropped, min(4*c.flags.buffer, 1<<20)))
 	}
 	c.dropped = dropped
 	if c.writer != nil {
@@ -249,10 +284,24 @@ func (c *capturer) measure(stats *live.Stats) {
 	t, d := c.tracker.Stats(), &c.decoder.Stats
 	s := metrics.CaptureStats{Received: c.packets, Decoded: t.Segments, NotTCP: d.NotTCP, Undecodable: d.Undecodable,
 		KernelDrops: int64(stats.Dropped), InterfaceDrops: int64(stats.IfDropped), Evicted: t.Evicted, Tracked: int64(c.tracker.Active())}
+	s.Gaps, s.MissedBytes = t.Gaps, t.MissedBytes
 	if c.writer != nil {
-		s.Written = c.writer.Packets()
+		s.Written, s.WrittenBytes = c.writer.Packets(), c.writer.Bytes()
 	}
 	c.metrics.Capture(s)
+	var down *string
+	if names := strings.Join(c.source.Down(), ", "); names != "" {
+		down = &names
+	}
+	c.down.Store(down)
+}
+
+// ready is the answer of /healthz.
+func (c *capturer) ready() error {
+	if down := c.down.Load(); down != nil {
+		return fmt.Errorf("no packets come from %s: down, or vanished", *down)
+	}
+	return nil
 }
 
 func (c *capturer) statistics(now time.Time) {

@@ -48,6 +48,17 @@ func Build(ctx context.Context, module string, programs ...Program) error {
 	return nil
 }
 
+// BuildPureGo builds the program under test without libpcap, as make image-binary does.
+func BuildPureGo(ctx context.Context, root, out string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-tags", "nopcap", "-o", out, "./cmd/etcdtap")
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building etcdtap without libpcap: %w\n%s", err, text)
+	}
+	return nil
+}
+
 // BuildEtcdtap builds the program under test from the repository's root to out, for the same reason before Enter.
 func BuildEtcdtap(ctx context.Context, root, out string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-o", out, "./cmd/etcdtap")
