@@ -5,6 +5,8 @@ lacking=
 for program in tcpdump tshark curl openssl; do
 	command -v "$program" >/dev/null 2>&1 || lacking="$lacking $program"
 done
+command -v ip >/dev/null 2>&1 || lacking="$lacking iproute2"
+command -v setcap >/dev/null 2>&1 || lacking="$lacking libcap2-bin"
 # Other TLS stacks, each with the package that has it; without one its rows of the table in docs/tls13.md are left out.
 command -v gnutls-cli >/dev/null 2>&1 || lacking="$lacking gnutls-bin"
 command -v tstclnt >/dev/null 2>&1 || lacking="$lacking libnss3-tools"

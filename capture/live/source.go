@@ -124,5 +124,5 @@ type ended struct{}
 
 func (ended) next(*capture.Packet) error { return io.EOF }
 func (ended) count([]InterfaceStats)     {}
-func (ended) down() []string            { return nil }
+func (ended) down() []string             { return nil }
 func (ended) close() error               { return nil }

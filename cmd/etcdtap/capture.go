@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -170,6 +172,24 @@ func (f *writeFlags) check() error {
 	}
 	if f.files != 0 && f.size|f.every == 0 {
 		return &usageError{errors.New("-W counts the files of -C or -G, and neither is given"), "for example -C 50 -W 10"}
+	}
+	return nil
+}
+
+// makesMore reports whether there will be files of other names than the first one's.
+func (f *writeFlags) makesMore() bool {
+	return f.name != "" && (f.size > 0 && f.files != 1 || f.every > 0 && strings.Contains(f.name, "%"))
+}
+
+// checkLater finds out whether later files can be made, once we are who makes them: better now than in a week.
+func (f *writeFlags) checkLater(user string) error {
+	if !f.makesMore() {
+		return nil
+	}
+	dir := filepath.Dir(f.name)
+	if err := mayCreateIn(dir); err != nil {
+		user = cmp.Or(user, "nobody")
+		return fmt.Errorf("-C and -G make files in %s as the user %s: %w: give that user a directory (chown %s %s), or name another one with -Z", dir, user, err, user, dir)
 	}
 	return nil
 }

@@ -74,6 +74,12 @@ func (e *environment) watch(ctx context.Context, f *captureFlags, x analysis.Exp
 	if err := privilege.Drop(privilege.Options{User: f.user}); err != nil {
 		return err
 	}
+	if err := f.write.checkLater(f.user); err != nil {
+		return err
+	}
+	if c.live.logs != nil {
+		c.live.logs.mayReopen()
+	}
 	endsOrderly(ctx)
 	brokenPipe := make(chan os.Signal, 1) // where it is asked for, a reader of ours that ends is an error of writing, and files are closed
 	signal.Notify(brokenPipe, syscall.SIGPIPE)

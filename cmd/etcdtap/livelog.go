@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"io/fs"
+	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -26,7 +29,11 @@ type liveTail struct {
 	tail    *tail
 	source  *logSource
 	failing bool // it cannot be read at present, and that was said
+	missing int  // polls in a row that found no file of its name
 }
+
+// vanished is after how many polls a log counts as vanished: a rotation makes the new file within a moment.
+const vanished = int(3 * time.Second / tickEvery)
 
 func (e *environment) newLiveLogs(names []string, x *analysis.Explainer) (*liveLogs, error) {
 	l := &liveLogs{explainer: x, log: e.log}
@@ -59,11 +66,12 @@ func (l *liveLogs) poll(take func(*analysis.LogEntry)) {
 	var failed error // each never fails
 	for _, t := range l.tails {
 		entry := t.source.taker(l.explainer, each, &failed)
+		l.look(t)
 		t.tail.ended = func() { t.source.reader.End(entry) }
 		switch err := t.tail.poll(func(b []byte) { t.source.reader.Write(b, entry) }); {
 		case err != nil && !t.failing:
 			t.failing = true
-			l.log.Warn("the log cannot be followed at present: connections are shown without its lines until it can", zap.String("log", t.tail.name), zap.Error(err))
+			l.log.Warn("the log cannot be followed further than the file that is open: connections are shown without what is written elsewhere", zap.String("log", t.tail.name), zap.Error(err))
 		case err == nil && t.failing:
 			t.failing = false
 			l.log.Warn("the log is followed again", zap.String("log", t.tail.name))
@@ -72,6 +80,35 @@ func (l *liveLogs) poll(take func(*analysis.LogEntry)) {
 	if l.piped != nil {
 		entry := l.piped.source.taker(l.explainer, each, &failed)
 		l.piped.drain(func(b []byte) { l.piped.source.reader.Write(b, entry) })
+	}
+}
+
+// look says when a log has vanished, and when there is one again.
+func (l *liveLogs) look(t *liveTail) {
+	if _, err := os.Stat(t.tail.name); !errors.Is(err, fs.ErrNotExist) {
+		if t.missing >= vanished {
+			l.log.Warn("the log is there again", zap.String("log", t.tail.name))
+		}
+		t.missing = 0
+		return
+	}
+	if t.missing++; t.missing == vanished {
+		l.log.Warn("the log has vanished: connections are shown without its lines until there is a file of that name again", zap.String("log", t.tail.name))
+	}
+}
+
+// mayReopen warns of logs that could not be opened again after their rotation, by whoever etcdtap has become.
+func (l *liveLogs) mayReopen() {
+	for _, t := range l.tails {
+		f, err := os.Open(t.tail.name)
+		if err == nil {
+			f.Close()
+			continue
+		}
+		if errors.Is(err, fs.ErrPermission) {
+			l.log.Warn("the log is read from the file that is open now, but when it is rotated, its new file cannot be: "+
+				"become a user who may read it (-Z USER), or pipe it (tail -F FILE | etcdtap capture --log -)", zap.String("log", t.tail.name), zap.Int("uid", os.Geteuid()))
+		}
 	}
 }
 

@@ -143,6 +143,9 @@ func (e *Etcd) WaitHealthy(ctx context.Context) error {
 	}
 }
 
+// LogFile is the path of its log.
+func (e *Etcd) LogFile() string { return e.log }
+
 // Mark is a place in the log: what is written later comes after it.
 func (e *Etcd) Mark() (int64, error) {
 	info, err := os.Stat(e.log)
