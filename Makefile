@@ -61,7 +61,7 @@ staticcheck: go-check
 govulncheck: go-check
 	@$(GO) tool -modfile=e2e/lint/go.mod govulncheck $(TAGS) ./... || { [ $$? -eq 3 ] && exit 1; echo "govulncheck LEFT OUT: its database cannot be reached" >&2; }
 
-FUZZTIME ?= 3000x
+FUZZTIME ?= 2000x
 fuzz-smoke: go-check ## each fuzz target for FUZZTIME: so many inputs, for a deadline of Go's fuzzer now and then counts as a failure
 	@set -e; for p in $$($(GO) list $(TAGS) ./...); do \
 	  for f in $$($(GO) test $(TAGS) -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
