@@ -68,6 +68,7 @@ type stream struct {
 	seeked    int                 // bytes searched so far in this phase
 	after     int                 // bytes of the present call behind those being read, which are from the buffer
 	ended     bool                // finish was called
+	abandoned bool                // Abandon was called
 	gap       bool                // there was one: what follows is not the stream's beginning
 	hello     []byte              // owns what the parsed hello points into
 	unseal    unsealing           // opens protected records, where there are keys
@@ -159,6 +160,9 @@ func (c *Conn) feed(d Direction, p []byte) {
 // math.MaxInt64 when nothing that follows is wanted.
 func (c *Conn) Skip(d Direction) int64 {
 	s, f := &c.stream[d], &c.facts.Stream[d]
+	if s.abandoned {
+		return math.MaxInt64
+	}
 	if f.Bytes < maxFirstBytes && !s.gap {
 		return 0 // evidence, however the bytes are cut
 	}

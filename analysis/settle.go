@@ -25,14 +25,18 @@ func (c *Conn) Settled() bool {
 	return c.tls.Encrypted[FromClient].Records > settledRecords && c.tls.Encrypted[FromServer].Records > settledRecords
 }
 
-// Abandon says that nothing that follows in d will be shown: its bytes are told with Pass. It is for producers that hand a stream to
-// the kernel once the fate is Settled.
+// Abandon says that what follows in d will not be shown: its bytes are told with Pass. It is for producers that hand a stream to the
+// kernel once the fate is Settled. Those that know the stream's last bytes may still give them as Data: an alert may be among them.
 func (c *Conn) Abandon(d Direction) {
 	s := &c.stream[d]
 	if s.phase == sniffing {
 		c.endSniff(d)
 	}
-	s.phase, s.skip, s.buf, s.message = passing, 0, s.buf[:0], s.message[:0]
+	next := passing
+	if s.phase == inRecords || s.phase == resyncing {
+		next = resyncing // where the records of the last bytes begin is not known
+	}
+	s.phase, s.skip, s.buf, s.message, s.seeked, s.lostPlace, s.abandoned = next, 0, s.buf[:0], s.message[:0], 0, true, true
 	s.unseal.lose()
 }
 

@@ -93,3 +93,36 @@ func TestAbandon(t *testing.T) {
 		t.Errorf("the handshake is gone: %+v", got.TLS)
 	}
 }
+
+// TestAbandonedEnd: of the last bytes of a stream that was abandoned an alert is known, however much passed before.
+func TestAbandonedEnd(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		last []byte
+		want int
+	}{
+		{"an alert", append([]byte{21, 3, 3, 0, 26}, make([]byte, 26)...), 1},
+		{"the end of a record and an alert", append(append(make([]byte, 65), 21, 3, 3, 0, 26), make([]byte, 26)...), 1},
+		{"data", append([]byte{23, 3, 3, 0, 26}, make([]byte, 26)...), 0},
+		{"no end of a record", append([]byte{21, 3, 3, 0, 27}, make([]byte, 26)...), 0},
+		{"nothing", nil, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			script := allTranscripts()["live TLS 1.2 resumed"]
+			c := NewConn(testClient, testServer, testTime)
+			feeding{}.tell(c, script[:len(script)-2])
+			before := len(c.Peek(testTime, CloseNone).TLS.Alerts)
+			c.Abandon(FromServer)
+			c.Pass(FromServer, testTime, 12345)
+			c.Data(FromServer, testTime, tt.last)
+			c.Close(FromServer, testTime, CloseFIN)
+			f := c.Facts()
+			if got := len(f.TLS.Alerts) - before; got != tt.want {
+				t.Errorf("%d alerts, want %d: %+v", got, tt.want, f.TLS.Alerts)
+			}
+			if f.Stream[FromServer].Missed != 0 || len(f.TLS.Violations) > 0 {
+				t.Errorf("%+v, %+v", f.Stream[FromServer], f.TLS.Violations)
+			}
+		})
+	}
+}

@@ -50,13 +50,17 @@ func (r Reason) String() string {
 }
 
 // Observer is told how connections go. Its methods are called from one goroutine, the watcher, one call at a time, and always in this
-// order for a connection: Opened, at most one Settled, Ended. They may take their time: while they do what passes waits in the queue,
-// or becomes a Gap.
+// order for a connection: Opened, then Quiet as often as that does not know enough and Settled at most once, Ended. They may take their
+// time: while they do what passes waits in the queue, or becomes a Gap.
 type Observer interface {
 	// Opened: the upstream is connected, or could not be (c.DialError). c is not changed any more and may be kept.
 	Opened(c *Connection)
-	// Settled: the handshake's fate is known, nothing more is observed. f belongs to the Observer.
+	// Settled: the handshake's fate is known, nothing more is observed. f belongs to the Observer. It is not called after a Quiet that
+	// knew enough.
 	Settled(c *Connection, f *analysis.Facts)
+	// Quiet: the fate is open, and nothing has come for a second; or it is stuck: still open after six, which is the news. f belongs to
+	// the Observer, which reports whether it knows enough: then it is asked no more until the end.
+	Quiet(c *Connection, f *analysis.Facts, stuck bool) (enough bool)
 	// Ended: all is over. f belongs to the Observer.
 	Ended(c *Connection, f *analysis.Facts, e Ended)
 }

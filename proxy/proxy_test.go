@@ -183,6 +183,7 @@ type recorder struct {
 	mu      sync.Mutex
 	opened  []*Connection
 	settled []*analysis.Facts
+	quiet   []*analysis.Facts
 	facts   []*analysis.Facts
 	ended   []Ended
 }
@@ -197,6 +198,13 @@ func (r *recorder) Settled(_ *Connection, f *analysis.Facts) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.settled = append(r.settled, f)
+}
+
+func (r *recorder) Quiet(_ *Connection, f *analysis.Facts, stuck bool) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.quiet = append(r.quiet, f)
+	return stuck
 }
 
 func (r *recorder) Ended(_ *Connection, f *analysis.Facts, e Ended) {

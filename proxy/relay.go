@@ -138,6 +138,7 @@ func (c *conn) broken(d analysis.Direction, err error) {
 	c.reset = true
 	c.l.s.counters.resets.Add(1)
 	c.lastBytes(d)
+	c.unread(d.Other())
 	how := analysis.CloseRST
 	if !resets(err) {
 		how = analysis.CloseIdle // it has vanished, and nobody saw an RST
@@ -158,6 +159,20 @@ func (c *conn) lastBytes(d analysis.Direction) {
 			return
 		}
 		c.pass(d, c.l.buf[:n])
+	}
+}
+
+// unread shows the watcher what side d has sent to one that is gone: an alert that says why it went, perhaps. It is not counted, for
+// it was not forwarded.
+func (c *conn) unread(d analysis.Direction) {
+	s := &c.side[d]
+	for i := 0; i < maxLast && c.l != nil && !c.unobserved() && s.fd >= 0 && !s.eof; i++ {
+		n, err := readSocket(s.fd, c.l.buf)
+		if err != nil || n == 0 {
+			return
+		}
+		c.watch.saw(c.l.s, d, c.l.now, c.l.buf[:n])
+		c.l.told = true
 	}
 }
 

@@ -20,6 +20,8 @@ type watch struct {
 	tcp       analysis.TCPFacts
 	abandoned bool
 	answered  bool         // the server has sent something
+	told      bool         // the Observer knows enough until the end
+	seen      time.Time    // of the last event with bytes, or the first
 	tls       *atomic.Bool // set when it is a handshake: the upstream speaks TLS
 
 	// The loop's.
@@ -28,7 +30,23 @@ type watch struct {
 	lostAt   [2]time.Time
 	passed   [2]int64 // bytes since eventAbandon, not yet told
 	passedAt [2]time.Time
-	counting bool // eventAbandon was put in
+	last     [2]tail // the end of passed
+	counting bool    // eventAbandon was put in
+}
+
+// maxTail is how many of a stream's last bytes are kept while they are only counted: the longest alert of TLS 1.2 that is not padded
+// for the sake of it has 85 (CBC and SHA-384), and it is the last record that says how the sender took its leave.
+const maxTail = 96
+
+// tail is the end of what passed uncopied through nobody's eyes. Bytes that were spliced are not known: then it is empty.
+type tail struct {
+	bytes [maxTail]byte
+	n     uint8
+}
+
+// keep takes what passed last.
+func (t *tail) keep(p []byte) {
+	t.n = uint8(copy(t.bytes[:], p[max(0, len(p)-maxTail):]))
 }
 
 // open begins the watch of c, whose dial is over. nil when the watcher is too far behind.
@@ -46,13 +64,12 @@ func (s *Server) open(c *Connection, tls *atomic.Bool) *watch {
 
 // saw tells what was forwarded. It never blocks, and nothing that it does can fail.
 func (w *watch) saw(s *Server, d analysis.Direction, at time.Time, p []byte) {
+	if !w.counting && (w.settled.Load() || w.shown >= s.limits.ObserveBytes) {
+		w.abandon(s, at)
+	}
 	if w.counting {
 		w.count(d, at, int64(len(p)))
-		return
-	}
-	if w.settled.Load() || w.shown >= s.limits.ObserveBytes {
-		w.abandon(s, at)
-		w.count(d, at, int64(len(p)))
+		w.last[d].keep(p)
 		return
 	}
 	w.tellLost(s, d)
@@ -72,9 +89,11 @@ func (w *watch) abandon(s *Server, at time.Time) {
 	w.counting = true
 }
 
+// count tells that n bytes passed, whatever they are.
 func (w *watch) count(d analysis.Direction, at time.Time, n int64) {
 	w.passed[d] += n
 	w.passedAt[d] = at
+	w.last[d].n = 0
 }
 
 // tellLost puts the gap of d into the queue, before anything that comes after it.
@@ -91,8 +110,20 @@ func (w *watch) tellAll(s *Server, d analysis.Direction) {
 		w.lost[d] = 0
 	}
 	if n := w.passed[d]; n > 0 {
-		s.queue.put(event{w: w, kind: eventPass, d: d, at: w.passedAt[d], n: n})
+		w.tellPassed(s, d, n)
 		w.passed[d] = 0
+	}
+}
+
+// tellPassed tells of the last n bytes how many there were, and shows the end of them, where it is known and there is room.
+func (w *watch) tellPassed(s *Server, d analysis.Direction, n int64) {
+	last := w.last[d].bytes[:w.last[d].n]
+	w.last[d].n = 0
+	if rest := n - int64(len(last)); rest > 0 {
+		s.queue.put(event{w: w, kind: eventPass, d: d, at: w.passedAt[d], n: rest})
+	}
+	if len(last) > 0 && !s.queue.putData(w, d, w.passedAt[d], last) {
+		s.queue.put(event{w: w, kind: eventPass, d: d, at: w.passedAt[d], n: int64(len(last))})
 	}
 }
 
@@ -111,13 +142,24 @@ func (w *watch) end(s *Server, e Ended) {
 type watcher struct {
 	s     *Server
 	cache analysis.CertificateCache
+	early looks
 }
 
 // watchAll runs until the queue is closed and empty.
 func (s *Server) watchAll() {
 	t := &watcher{s: s}
+	every := time.NewTicker(lookEvery)
+	defer every.Stop()
 	var b batch
-	for range s.queue.ready {
+	for {
+		tick, looking := every.C, time.Time{}
+		if s.Observer == nil {
+			tick = nil
+		}
+		select {
+		case <-s.queue.ready:
+		case looking = <-tick:
+		}
 		for {
 			var closed bool
 			b, closed = s.queue.take(b)
@@ -128,6 +170,9 @@ func (s *Server) watchAll() {
 				break
 			}
 			t.batch(b)
+		}
+		if !looking.IsZero() {
+			t.lookAround(looking)
 		}
 	}
 }
@@ -190,9 +235,10 @@ func (t *watcher) analyse(e *event, p []byte) {
 	w := e.w
 	switch e.kind {
 	case eventOpen:
-		w.conn = t.conn(w)
+		w.conn, w.seen = t.conn(w), e.at
 		w.tcp = analysis.TCPFacts{Established: w.c.DialError == nil, Refused: w.c.Refused, SYN: w.c.TimedOut}
 	case eventData:
+		w.seen = e.at
 		w.conn.Data(e.d, e.at, p)
 		if e.d == analysis.FromServer && !w.answered {
 			w.answered = true
@@ -222,6 +268,7 @@ func (t *watcher) tell(e *event) {
 	case eventOpen:
 		if o != nil {
 			o.Opened(w.c)
+			t.early.push(w)
 		}
 	case eventData, eventGap, eventAbandon:
 		if w.settled.Load() || !w.abandoned && !w.conn.Settled() {
@@ -229,7 +276,8 @@ func (t *watcher) tell(e *event) {
 		}
 		w.settled.Store(true)
 		w.conn.SetTCP(w.tcp, false, e.at)
-		if o != nil {
+		if o != nil && !w.told {
+			w.told = true
 			o.Settled(w.c, w.conn.Peek(e.at, analysis.CloseNone))
 		}
 	case eventEnd:

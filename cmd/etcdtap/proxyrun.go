@@ -132,6 +132,12 @@ func (p *forwarder) Settled(c *proxy.Connection, f *analysis.Facts) {
 	p.report(c, func() { p.live.watch.Early(f, true, false) })
 }
 
+// Quiet implements proxy.Observer.
+func (p *forwarder) Quiet(c *proxy.Connection, f *analysis.Facts, stuck bool) (enough bool) {
+	p.report(c, func() { enough = p.live.watch.Early(f, false, stuck) })
+	return enough
+}
+
 // Ended implements proxy.Observer.
 func (p *forwarder) Ended(c *proxy.Connection, f *analysis.Facts, e proxy.Ended) {
 	p.metrics.Closed(e.At.Sub(c.At))

@@ -61,12 +61,12 @@ func (t *proxyTap) Open(c *proxy.Connection) {
 		}
 		at := c.At.Add(c.Dialed)
 		switch {
-		case c.DialError == nil:
-			return v.Open(at)
 		case c.Refused:
 			return v.Refuse(at)
+		case c.TimedOut:
+			return nil
 		}
-		return nil
+		return v.Open(at) // without an upstream, too: the client had its answer, and may have gone before there was one
 	})
 }
 

@@ -97,6 +97,19 @@ func (s *Stage) Play(ctx context.Context, sc *Scenario, pcap string) (Truth, err
 	return s.truth(sc), nil
 }
 
+// Do does a scenario's steps and captures nothing: somebody else watches.
+func (s *Stage) Do(ctx context.Context, sc *Scenario) error {
+	for _, step := range sc.Steps {
+		if err := s.do(ctx, step); err != nil {
+			return fmt.Errorf("%s: %w", sc.Name, err)
+		}
+	}
+	return nil
+}
+
+// Says is what the clients of the steps so far printed.
+func (s *Stage) Says() []string { return s.says }
+
 // keyLog is the file that the steps know as $KEYS.
 func (s *Stage) keyLog() string { return filepath.Join(s.Lab.Work, "keys") }
 
