@@ -1,6 +1,7 @@
 package report
 
 import (
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -59,6 +60,14 @@ func printable(s string) string {
 		}
 	}
 	return s
+}
+
+// appendEnd appends an address and port. A zone is whatever somebody called an interface, or wrote into a log.
+func appendEnd(dst []byte, a netip.AddrPort) []byte {
+	if a.Addr().Zone() != "" {
+		return append(dst, printable(a.String())...)
+	}
+	return a.AppendTo(dst)
 }
 
 // style is an SGR sequence (ECMA-48, Section 8.3.117).

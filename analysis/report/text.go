@@ -78,8 +78,8 @@ func (t *Text) headLine(c *analysis.Connection, say, code string) {
 	t.on(dim)
 	t.buf = appendClock(t.buf, c.Start)
 	t.off(dim)
-	t.pair = c.Client.AppendTo(t.pair[:0])
-	t.pair = c.Server.AppendTo(append(t.pair, " > "...))
+	t.pair = appendEnd(t.pair[:0], c.Client)
+	t.pair = appendEnd(append(t.pair, " > "...), c.Server)
 	t.pairWidth = max(t.pairWidth, min(len(t.pair), maxPairWidth))
 	t.buf = append(append(t.buf, ' ', ' '), t.pair...)
 	for n := len(t.pair); n < t.pairWidth; n++ {

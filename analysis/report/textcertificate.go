@@ -85,11 +85,11 @@ func listOrNone(list []string) string {
 func presented(f *foundCertificate) string {
 	servers := make([]string, len(f.servers))
 	for i, s := range f.servers {
-		servers[i] = s.String()
+		servers[i] = printable(s.String())
 	}
 	clients := make([]string, len(f.clients))
 	for i, a := range f.clients {
-		clients[i] = a.String()
+		clients[i] = printable(a.String())
 	}
 	var s string
 	switch {

@@ -116,7 +116,7 @@ func (t *page) checkNames(c *analysis.CheckedCertificate) {
 		t.paragraph("SANs: "+strings.Join(names, ", "), indent, indent+"  ", dim)
 	}
 	if len(c.Configured) > 0 {
-		t.paragraph("used as "+strings.Join(c.Configured, ", "), indent, indent+"  ", dim)
+		t.paragraph("used as "+printable(strings.Join(c.Configured, ", ")), indent, indent+"  ", dim)
 	}
 }
 

@@ -82,7 +82,7 @@ func connectedTo(p *analysis.Probe) string {
 	if !p.Main.Connected {
 		return "no: " + analysis.Quote(p.Main.Error)
 	}
-	s := p.Server.String() + ", " + p.Start.UTC().Format("2006-01-02 15:04:05 UTC")
+	s := printable(p.Server.String()) + ", " + p.Start.UTC().Format("2006-01-02 15:04:05 UTC")
 	if p.Name != p.Server.Addr().String() {
 		s += ", as " + analysis.Quote(p.Name)
 	}

@@ -7,8 +7,10 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -105,15 +107,35 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 	case errors.Is(err, syscall.EPIPE): // the reader of our output, `head` say, has gone
 		return exitOK
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "etcdtap: %v\n", err)
+		fmt.Fprintf(stderr, "etcdtap: %s\n", harmless(err.Error()))
 		if usage.hint != "" {
-			fmt.Fprintf(stderr, "%s\n", usage.hint)
+			fmt.Fprintf(stderr, "%s\n", harmless(usage.hint))
 		}
 		return exitUsage
 	}
-	fmt.Fprintf(stderr, "etcdtap: %v\n", err)
+	fmt.Fprintf(stderr, "etcdtap: %s\n", harmless(err.Error()))
 	return exitFailure
 }
+
+// harmless escapes what a terminal would obey in a message: it may name a file out of a configuration, or quote one.
+func harmless(s string) string {
+	if !strings.ContainsFunc(s, obeyed) && utf8.ValidString(s) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range strings.ToValidUTF8(s, "\ufffd") {
+		if obeyed(r) {
+			q := strconv.QuoteRuneToASCII(r)
+			b.WriteString(q[1 : len(q)-1])
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// obeyed reports whether r is not simply shown. Lines of a message end as they do.
+func obeyed(r rune) bool { return r != '\n' && r != '\t' && !strconv.IsPrint(r) }
 
 func newRoot(e *environment) *cobra.Command {
 	root := &cobra.Command{
