@@ -21,6 +21,9 @@ func TestDuplicated(t *testing.T) {
 				twice = append(twice, one, one)
 			}
 			sameTold(t, "each packet twice", want, told(t, readAs(t, p.bytes(twice), "json")))
+			if n := len(p.list); n > 0 && p.list[n-1].at()-p.list[0].at() < 1.9 { // as long as a closed connection is remembered
+				sameTold(t, "the whole once more", want, told(t, readAs(t, p.bytes(slices.Concat(p.list, p.list)), "json")))
+			}
 			for _, later := range []int{1, 2, 5, 20} {
 				sameTold(t, fmt.Sprintf("each packet again %d later", later), want, told(t, readAs(t, p.bytes(p.again(later)), "json")))
 			}
