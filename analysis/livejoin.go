@@ -39,7 +39,8 @@ type LiveJoin struct {
 // liveConnection is a connection that entries may still come for.
 type liveConnection struct {
 	Connection           // with its own findings; Facts are a clone
-	came       time.Time // when it was given
+	came       time.Time // when it was given, at last
+	listed     time.Time // when it was put into order
 	until      time.Time // to be reported then; zero when it was
 	lines      []*LogEntry
 }
@@ -67,7 +68,7 @@ func (j *LiveJoin) Connection(c *Connection, now time.Time) {
 		j.Report(c)
 		return
 	}
-	l := &liveConnection{Connection: *c, came: now}
+	l := &liveConnection{Connection: *c, came: now, listed: now}
 	l.Facts = c.Facts.Clone()
 	j.remember(l)
 	j.takeWaiting(l)
@@ -102,17 +103,13 @@ func (j *LiveJoin) find(c *Connection) *liveConnection {
 
 // again takes a later report on a connection: the lines that it has stay with it.
 func (j *LiveJoin) again(l *liveConnection, c *Connection, now time.Time) {
-	stage := c.Stage
-	if len(l.lines) > 0 && stage == StageEnd {
-		stage = StageUpdate // counted with what the log said
-	}
-	l.Connection = *c
+	l.Connection, l.came = *c, now
 	l.Facts = c.Facts.Clone()
-	if stage == StageUpdate && len(l.lines) == 0 && c.wantsLine() {
+	if c.Stage == StageUpdate && len(l.lines) == 0 && c.wantsLine() {
 		l.until = now.Add(waitForLine)
 		return
 	}
-	j.report(l, stage)
+	j.report(l, c.Stage)
 }
 
 // takeWaiting joins the entries that came before their connection.
@@ -192,6 +189,9 @@ func (j *LiveJoin) report(l *liveConnection, stage Stage) {
 	c := l.Connection
 	c.Stage = stage
 	if len(l.lines) > 0 {
+		if stage == StageEnd {
+			c.Stage = StageUpdate // counted, and shown, with what the log said
+		}
 		c.Log = l.lines
 		c.Findings = slices.Clone(l.Findings)
 		c.reconcile()
@@ -231,10 +231,16 @@ func (j *LiveJoin) tick(now time.Time, all bool) {
 			j.report(l, l.Stage)
 		}
 	}
-	for len(j.order) > 0 && (all || now.Sub(j.order[0].came) >= joinWindow) {
-		j.forget(j.order[0])
+	for len(j.order) > 0 && (all || now.Sub(j.order[0].listed) >= joinWindow) {
+		l := j.order[0]
 		j.order[0] = nil
 		j.order = j.order[1:]
+		if !all && now.Sub(l.came) < joinWindow { // its end came meanwhile, and is what a line may be about
+			l.listed = now
+			j.order = append(j.order, l)
+			continue
+		}
+		j.forget(l)
 	}
 	for len(j.queue) > 0 && (all || now.Sub(j.queue[0].came) >= joinWindow) {
 		j.giveUp(j.queue[0])

@@ -133,6 +133,56 @@ func TestLiveJoinOpen(t *testing.T) {
 	}
 }
 
+// TestLiveJoinLongOpen: a connection that was reported open is reported at its end, whenever that is, and gets its line then.
+func TestLiveJoinLongOpen(t *testing.T) {
+	const found = "[plaintext-to-tls]"
+	tests := []struct {
+		name  string
+		lived time.Duration // from the report to the end
+		end   Stage
+		line  time.Duration // from the end to the line; negative: before it
+		want  []string
+	}{
+		{"no line", joinWindow - time.Millisecond, StageUpdate, time.Hour, []string{"update 7 " + found + " lines 0"}},
+		{"a line at the end", joinWindow - time.Millisecond, StageUpdate, 100 * time.Millisecond, []string{"update 7 " + found + " lines 1", "entry of c7 "}},
+		{"a line later", joinWindow - time.Millisecond, StageUpdate, joinWindow - time.Second, []string{"update 7 " + found + " lines 0", "late 7 " + found + " lines 1", "entry of c7 "}},
+		{"forgotten meanwhile, the line first", time.Minute, StageEnd, -time.Second, []string{"update 7 " + found + " lines 1", "entry of c7 "}},
+		{"forgotten meanwhile, the end first", time.Minute, StageEnd, time.Second, []string{"update 7 " + found + " lines 1", "entry of c7 "}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newLiveRig()
+			c := refusedFrom(7)
+			c.Stage = StageOpen
+			r.Connection(&c, r.now)
+			for range 10 {
+				r.pass((tt.lived + min(tt.line, 0)) / 10)
+			}
+			if tt.line < 0 {
+				r.line("127.0.0.1:7")
+				r.pass(-tt.line)
+			}
+			c.Stage = tt.end
+			r.Connection(&c, r.now)
+			for range 10 {
+				r.pass(min(max(tt.line, 0), joinWindow*2) / 10)
+			}
+			if 0 <= tt.line && tt.line < joinWindow {
+				r.line("127.0.0.1:7")
+			}
+			for range 10 {
+				r.pass(joinWindow)
+			}
+			if d := cmp.Diff(append([]string{"open 7 " + found + " lines 0"}, tt.want...), r.got); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+			if len(r.recent)+len(r.order)+len(r.entries)+len(r.queue) != 0 {
+				t.Errorf("left behind: %d %d %d %d", len(r.recent), len(r.order), len(r.entries), len(r.queue))
+			}
+		})
+	}
+}
+
 // TestLiveJoinIsBounded: what comes beyond the bounds goes out at once.
 func TestLiveJoinIsBounded(t *testing.T) {
 	r := newLiveRig()
