@@ -262,6 +262,9 @@ func TestStages(t *testing.T) {
 		report(2, analysis.StageLate, analysis.OutcomeRejectedByServer, analysis.CodeClientCertExpired),
 		report(3, analysis.StageUpdate, analysis.OutcomeAborted, analysis.CodeHandshakeCut), // its beginning was not told
 		report(3, analysis.StageWhole, analysis.OutcomeNoData),
+		report(4, analysis.StageOpen, analysis.OutcomeUnanswered),
+		report(4, analysis.StageOpen, analysis.OutcomeUnanswered, analysis.CodePlaintextToTLS), // by its line
+		report(4, analysis.StageEnd, analysis.OutcomeUnanswered, analysis.CodePlaintextToTLS),
 	} {
 		m.Connection(c)
 	}
@@ -271,8 +274,10 @@ func TestStages(t *testing.T) {
 	const want = `etcdtap_connections_total{endpoint="client",outcome="established"} 2
 etcdtap_connections_total{endpoint="client",outcome="no_data"} 1
 etcdtap_connections_total{endpoint="client",outcome="rejected_by_server"} 1
+etcdtap_connections_total{endpoint="client",outcome="unanswered"} 1
 etcdtap_findings_total{code="client-cert-refused",severity="error"} 1
 etcdtap_findings_total{code="legacy-tls-version",severity="error"} 1
+etcdtap_findings_total{code="plaintext-to-tls",severity="error"} 1
 `
 	var got strings.Builder
 	for line := range strings.Lines(withoutZeros(scrape(t, m))) {

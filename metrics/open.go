@@ -68,8 +68,12 @@ func (m *Metrics) Connection(c *analysis.Connection) {
 	switch c.Stage {
 	case analysis.StageWhole:
 		m.first(c)
-	case analysis.StageOpen:
-		m.first(c)
+	case analysis.StageOpen: // a second one is there when a line of the log was joined to it
+		if k, found := m.open.take(c); found {
+			m.changed(c, &k)
+		} else {
+			m.first(c)
+		}
 		m.open.remember(c)
 	case analysis.StageUpdate:
 		if k, found := m.open.take(c); found {
