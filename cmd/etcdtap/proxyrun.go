@@ -34,6 +34,7 @@ type forwarder struct {
 	mu   sync.Mutex // guards what follows: the watcher reports, and a ticker lets time pass
 	live *liveReporter
 	told time.Time // statistics
+	mute bool      // reports cannot be written any more, and that was said
 }
 
 // forward opens all, forwards until ctx is done and the connections have drained, and closes all.
@@ -58,6 +59,9 @@ func (e *environment) forward(ctx context.Context, f *proxyFlags, s *proxy.Serve
 	}
 	p.announce()
 	endsOrderly(ctx)
+	brokenPipe := make(chan os.Signal, 1) // where it is asked for, a reader of ours that ends does not end the connections with it
+	signal.Notify(brokenPipe, syscall.SIGPIPE)
+	defer signal.Stop(brokenPipe)
 	stop := p.attend(ctx)
 	err = s.Serve(ctx)
 	stop()
@@ -191,6 +195,10 @@ func (p *forwarder) attend(ctx context.Context) (stop func()) {
 func (p *forwarder) tick(now time.Time) {
 	p.mu.Lock()
 	p.live.tick(now)
+	if err := p.live.err; err != nil && !p.mute {
+		p.mute = true
+		p.env.log.Error("nothing more can be reported; forwarding goes on", zap.Error(err))
+	}
 	due := p.flags.statistics > 0 && now.Sub(p.told) >= p.flags.statistics
 	if p.told.IsZero() {
 		p.told, due = now, false
