@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -118,6 +119,9 @@ func (f *Finder) spawn(diagSocket int) error {
 	}
 	netlink := os.NewFile(uintptr(duplicate), "netlink")
 	defer netlink.Close()
+	if err := withhold(); err != nil {
+		return err
+	}
 	started := make(chan error, 1)
 	go f.attend(theirs, netlink, started)
 	if err := <-started; err != nil {
@@ -128,6 +132,21 @@ func (f *Finder) spawn(diagSocket int) error {
 		f.child.Close()
 		<-f.ended
 		return err
+	}
+	return nil
+}
+
+// withhold keeps from the child what is open and would stay so in it: libpcap's sockets, which hear and may send everything, and what our
+// own parent has left open.
+func withhold() error {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return fmt.Errorf("looking for what the process that looks owners up must not have: %w", err)
+	}
+	for _, e := range entries {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > unix.Stderr {
+			unix.CloseOnExec(fd)
+		}
 	}
 	return nil
 }

@@ -162,6 +162,7 @@ func TestClosedSocket(t *testing.T) {
 
 func TestForeignClientsAreNotAskedFor(t *testing.T) {
 	f := start(t, Options{})
+	f.addresses.read.Store(int64(time.Hour)) // the list stays fresh, however slow the machine
 	server, at := netip.MustParseAddrPort("127.0.0.1:2379"), time.Now()
 	for _, a := range []string{"203.0.113.77:4000", "[2001:db8:1:2:3:4:5:6]:4000", "[fe80::abcd%eth0]:4000"} {
 		client := netip.MustParseAddrPort(a)
@@ -219,6 +220,26 @@ func TestTooManyAtOnce(t *testing.T) {
 		return !ok || p.Why != whyTooMany
 	})
 	isThisProcess(t, p, ok)
+}
+
+// The child gets nothing that is open in its parent, whoever opened it: libpcap does so without O_CLOEXEC.
+func TestChildInheritsNothing(t *testing.T) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], 0); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fds[0])
+	start(t, Options{})
+	unix.Close(fds[1])
+	poll := []unix.PollFd{{Fd: int32(fds[0]), Events: unix.POLLIN}}
+	for {
+		if _, err := unix.Poll(poll, 0); err != unix.EINTR {
+			break
+		}
+	}
+	if poll[0].Revents&unix.POLLHUP == 0 {
+		t.Error("the other end of a pipe is still open, in the child")
+	}
 }
 
 func TestChildThatEndsIsSaid(t *testing.T) {
