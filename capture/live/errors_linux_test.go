@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -180,9 +181,18 @@ func TestDevices(t *testing.T) {
 	n.veth(t, "eth1", "eth0")
 	n.ip(t, "link add eth2 type veth peer name eth3")
 	n.ip(t, "address add 10.9.8.7/24 dev eth1")
-	devices, err := DevicesIn(n.path)
-	if err != nil {
-		t.Fatal(err)
+	var devices []Device
+	running := func(name string) bool {
+		return slices.ContainsFunc(devices, func(d Device) bool { return d.Name == name && d.Running })
+	}
+	for deadline := time.Now().Add(20 * time.Second); !running("eth0") || !running("eth1"); time.Sleep(time.Millisecond) { // the kernel connects them in its own time
+		var err error
+		if devices, err = DevicesIn(n.path); err != nil {
+			t.Fatal(err)
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("eth0 and eth1 do not run: %+v", devices)
+		}
 	}
 	var names []string
 	for _, d := range devices {
