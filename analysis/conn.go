@@ -29,6 +29,7 @@ type Conn struct {
 	ders   [][]byte  // scratch
 	told   int64     // counts what was told, to tell what came first whatever its packet and time
 	done   bool      // Facts was called
+	used   bool      // something was told of the streams
 }
 
 // phase is how a stream's next bytes are read.
@@ -84,6 +85,12 @@ func NewConn(client, server netip.AddrPort, at time.Time) *Conn {
 // Reset makes c observe another connection, keeping its buffers. Facts that it gave before are no longer valid.
 func (c *Conn) Reset(client, server netip.AddrPort, at time.Time) {
 	c.facts = Facts{Client: client, Server: server, Start: at, End: at}
+	c.packet, c.at, c.told, c.done = 0, at, 0, false
+	if !c.used { // a million half-open connections are reported with one Conn
+		c.stream[FromClient].ended, c.stream[FromServer].ended = false, false
+		return
+	}
+	c.used = false
 	t := &c.tls
 	shape, alerts, violations := [2][]RecordShape{t.Encrypted[0].Shape, t.Encrypted[1].Shape}, t.Alerts, t.Violations
 	chains, names, raws := [2][]*Certificate{t.Certificates[0].Chain, t.Certificates[1].Chain}, t.CertificateRequest.Authorities, t.CertificateRequest.RawAuthorities
@@ -95,7 +102,6 @@ func (c *Conn) Reset(client, server netip.AddrPort, at time.Time) {
 		c.stream[d].reset()
 	}
 	c.plain = recycle(c.plain)
-	c.packet, c.at, c.told, c.done = 0, at, 0, false
 }
 
 func (s *stream) reset() {
@@ -123,6 +129,7 @@ func (c *Conn) Data(d Direction, at time.Time, p []byte) {
 		return
 	}
 	f, s := &c.facts.Stream[d], &c.stream[d]
+	c.used = true
 	if f.FirstAt.IsZero() {
 		c.told++
 		f.FirstAt, f.FirstPacket, f.told = at, c.packet, c.told
@@ -178,6 +185,7 @@ func (c *Conn) Skip(d Direction) int64 {
 // Pass says that n bytes, at most Skip(d), went by without being shown.
 func (c *Conn) Pass(d Direction, at time.Time, n int64) {
 	f := &c.facts.Stream[d]
+	c.used = true
 	f.Bytes += n
 	f.LastAt, c.at = at, at
 	c.stream[d].pass(n)
@@ -198,6 +206,7 @@ func (c *Conn) Gap(d Direction, at time.Time, n int64) {
 	if n == 0 {
 		return
 	}
+	c.used = true
 	s.gap = true
 	if n > 0 {
 		f.Bytes += n
@@ -338,7 +347,10 @@ func (c *Conn) Facts() *Facts {
 			c.inferAlerts()
 			c.dropGuesses()
 			f.setVisibility()
-			c.tls.shape, c.tls.shaped = f.Shape(), true
+			if c.tls.lengthsRead {
+				c.tls.shape.alerts(&c.tls)
+			}
+			c.tls.shaped = true
 		}
 	}
 	return &c.facts

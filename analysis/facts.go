@@ -142,6 +142,7 @@ type TLSFacts struct {
 	joinedLate       bool // records were found in mid-stream only
 	shaped           bool // shape holds what the record lengths give away, read once for all who ask
 	shape            Shape
+	lengthsRead      bool    // shape holds all but what the alerts add
 	extensionsOpened bool    // EncryptedExtensions was decrypted
 	flightOpened     [2]bool // by Direction: each message of the TLS 1.3 handshake was decrypted
 }

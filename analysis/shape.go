@@ -97,16 +97,25 @@ func unknownShape() Shape {
 // Shape reads the record lengths of both sides. Nothing is inferred for other versions, suites of other lengths, when bytes of the
 // handshake are missing, or when the hellos allow what the lengths would not show.
 func (f *Facts) Shape() Shape {
-	s, t := unknownShape(), f.TLS
-	if t != nil && t.shaped {
+	if t := f.TLS; t != nil && t.shaped {
 		return t.shape
 	}
+	s, ok := f.lengths()
+	if ok {
+		s.alerts(f.TLS)
+	}
+	return s
+}
+
+// lengths is the Shape without what the alerts add; ok is false when nothing is inferred.
+func (f *Facts) lengths() (s Shape, ok bool) {
+	s, t := unknownShape(), f.TLS
 	if t == nil || t.Version != tlswire.VersionTLS13 || t.ServerHello == nil || t.joinedLate || f.Stream[FromClient].EarlyGap || f.Stream[FromServer].EarlyGap {
-		return s
+		return s, false
 	}
 	fin := finishedRecord(t.CipherSuite)
 	if fin == 0 || t.smallRecords() {
-		return s
+		return s, false
 	}
 	server, client := t.Encrypted[FromServer].Shape, t.Encrypted[FromClient].Shape
 	early := t.ClientHello == nil || t.ClientHello.EarlyData // what the client sent first may be 0-RTT data
@@ -118,8 +127,7 @@ func (f *Facts) Shape() Shape {
 		s.client(t, client, fin)
 	}
 	s.after(t, server, client)
-	s.alerts(t)
-	return s
+	return s, true
 }
 
 // HasShape reports whether there are encrypted records of TLS 1.3 to read, whatever they tell.
@@ -354,14 +362,16 @@ func (t *TLSFacts) H2(s Shape) (agreed, seen bool) {
 }
 
 // inferAlerts adds TLS 1.3's encrypted alerts: a stream's last record, when it has an alert's length. Before the Finished
-// message nothing else is as short; later it could be two bytes of data, so it stays an inference.
+// message nothing else is as short; later it could be two bytes of data, so it stays an inference. It also keeps the lengths' Shape,
+// of which the alerts are not a part yet.
 func (c *Conn) inferAlerts() {
 	t := &c.tls
+	s, read := c.facts.lengths()
+	t.shape, t.lengthsRead = s, read
 	if t.Version != tlswire.VersionTLS13 || finishedRecord(t.CipherSuite) == 0 {
 		return
 	}
 	var found [2]*RecordShape
-	s := c.facts.Shape()
 	for d := range t.Encrypted {
 		if e := &t.Encrypted[d]; e.Records > 0 && s.isAlert(Direction(d), &e.Last) {
 			found[d] = &e.Last

@@ -122,12 +122,17 @@ const constantPad = 16
 // readFlights hears all readings of the flights: without padding, and when messages are not apart then, with JSSE's.
 func readFlights(t *TLSFacts, r, whole []RecordShape, fin int, flights ...flight) consensus {
 	c := consensus{padded: padded(whole)}
-	jsse := consensus{pad: constantPad}
 	for _, f := range flights {
 		c.read(r, fin, f, t)
+	}
+	if c.clear {
+		return c
+	}
+	jsse := consensus{pad: constantPad}
+	for _, f := range flights {
 		jsse.read(r, fin, f, t)
 	}
-	if !c.clear && jsse.clear {
+	if jsse.clear {
 		return jsse
 	}
 	return c

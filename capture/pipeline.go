@@ -10,7 +10,7 @@ import (
 const (
 	// inlineBatch is how many segments are tracked at a time in one goroutine: so many that the memory that they visit is fetched
 	// for all of them at once, so few that their packets are still in the processor's nearest cache.
-	inlineBatch = 32
+	inlineBatch = 64
 	// handedBatch is how many segments go to another goroutine at a time: enough that handing over costs nothing, a tenth of a
 	// millisecond's work.
 	handedBatch = 512

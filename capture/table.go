@@ -58,6 +58,7 @@ const (
 	connBuried                    // in the buried list: handed over, but packets may trail
 	connTold                      // the EarlySink knows enough of it
 	connClosesSwapped             // the FIN that came second was sent first
+	connFree                      // in no use
 )
 
 // endpoint is an address and a port, as the table compares them.
@@ -211,7 +212,9 @@ func (t *table) detachAll() {
 
 // release gives a detached connection's place back.
 func (t *table) release(i uint32) {
-	t.at(i).next = t.free
+	c := t.at(i)
+	c.flags |= connFree
+	c.next = t.free
 	t.free = i
 }
 

@@ -336,3 +336,27 @@ func TestHelloTexts(t *testing.T) {
 		}
 	}
 }
+
+// TestAppendTime compares with package time: every day of 2800 years, the ends of what is written, and odd nanoseconds.
+func TestAppendTime(t *testing.T) {
+	const format = `"2006-01-02T15:04:05.000000000Z"`
+	check := func(at time.Time) {
+		t.Helper()
+		if got, want := string(appendTime(nil, at)), at.UTC().Format(format); got != want {
+			t.Fatalf("%s, want %s", got, want)
+		}
+	}
+	step := 24*time.Hour + 3*time.Hour + 7*time.Minute + 11*time.Second + 123_456_789
+	for at := time.Date(1, 1, 1, 0, 0, 0, 1, time.UTC); at.Year() < 2800; at = at.Add(step) {
+		check(at)
+	}
+	for _, at := range []time.Time{time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 999_999_999, time.UTC), time.Unix(0, 0),
+		time.Date(2026, 3, 2, 1, 0, 0, 0, time.FixedZone("", 7200))} {
+		check(at)
+	}
+	for _, at := range []time.Time{{}, time.Date(-1, 12, 31, 23, 59, 59, 0, time.UTC), time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)} {
+		if got := string(appendTime(nil, at)); got != "null" {
+			t.Errorf("%v is %s, want null", at, got)
+		}
+	}
+}

@@ -92,16 +92,59 @@ func appendBool(dst []byte, v bool) []byte { return strconv.AppendBool(dst, v) }
 // appendTime appends a time in UTC with nine digits of the second, so that text order is time order; null when it is zero or no
 // year of four digits.
 func appendTime(dst []byte, t time.Time) []byte {
-	t = t.UTC()
-	year, month, day := t.Date()
-	if t.IsZero() || year < 0 || year > 9999 {
+	const secondsPerDay = 24 * 60 * 60
+	seconds := t.Unix()
+	if t.IsZero() || seconds < firstSecond || seconds > lastSecond {
 		return append(dst, "null"...)
 	}
-	hour, minute, second := t.Clock()
-	dst = append(dst, '"')
-	dst = appendDigits(append(appendDigits(append(appendDigits(dst, year, 4), '-'), int(month), 2), '-'), day, 2)
-	dst = appendDigits(append(appendDigits(append(appendDigits(append(dst, 'T'), hour, 2), ':'), minute, 2), ':'), second, 2)
-	return append(appendDigits(append(dst, '.'), t.Nanosecond(), 9), 'Z', '"')
+	since := uint64(seconds - firstSecond)
+	year, month, day := date(uint32(since / secondsPerDay))
+	clock, ns := uint32(since%secondsPerDay), uint32(t.Nanosecond())
+	text := [...]byte{'"', 0, 0, 0, 0, '-', 0, 0, '-', 0, 0, 'T', 0, 0, ':', 0, 0, ':', 0, 0, '.', 0, 0, 0, 0, 0, 0, 0, 0, 0, 'Z', '"'}
+	twoDigits(text[1:3], year/100)
+	twoDigits(text[3:5], year%100)
+	twoDigits(text[6:8], month)
+	twoDigits(text[9:11], day)
+	twoDigits(text[12:14], clock/3600)
+	twoDigits(text[15:17], clock/60%60)
+	twoDigits(text[18:20], clock%60)
+	twoDigits(text[21:23], ns/10_000_000)
+	twoDigits(text[23:25], ns/100_000%100)
+	twoDigits(text[25:27], ns/1000%100)
+	twoDigits(text[27:29], ns/10%100)
+	text[29] = '0' + byte(ns%10)
+	return append(dst, text[:]...)
+}
+
+// The years from 0 to 9999, in seconds since the Unix epoch.
+const (
+	firstSecond = -62167219200
+	lastSecond  = 253402300799
+)
+
+// date gives the day that comes so many days after the first of January of the year 0, in the Gregorian calendar. Years are counted
+// from March on for it, so that the leap day is their last.
+func date(days uint32) (year, month, day uint32) {
+	const perEra, perCentury, perFour = 146_097, 36_524, 1461 // days in 400, 100 and 4 years
+	const sinceMarch = 60                                     // days from January to March of the year 0, which is a leap year
+	days += perEra - sinceMarch
+	era := days / perEra
+	day = days % perEra
+	year = (day - day/(perFour-1) + day/perCentury - day/(perEra-1)) / 365
+	day -= 365*year + year/4 - year/100
+	month = (5*day + 2) / 153
+	day -= (153*month+2)/5 - 1
+	year += era*400 - 400 // may be below zero for the moment
+	if month < 10 {
+		return year, month + 3, day
+	}
+	return year + 1, month - 9, day
+}
+
+// twoDigits writes a number below 100.
+func twoDigits(dst []byte, n uint32) {
+	dst[1] = '0' + byte(n%10)
+	dst[0] = '0' + byte(n/10)
 }
 
 // appendDigits appends n in decimal, width digits wide.
