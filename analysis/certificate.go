@@ -11,6 +11,8 @@ import (
 	"encoding/asn1"
 	"hash/maphash"
 	"strconv"
+
+	"github.com/etcdtap/etcdtap/analysis/tlswire"
 )
 
 // Bounds on what one handshake makes us keep.
@@ -39,6 +41,8 @@ type CertificateCache struct {
 	names map[uint64]name
 	bytes int
 	seed  maphash.Seed
+
+	request tlswire.CertificateRequest // scratch
 }
 
 type name struct {

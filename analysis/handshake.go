@@ -90,21 +90,24 @@ func (c *Conn) knownMessage(d Direction, t tlswire.HandshakeType, n int) bool {
 // wrongVersion records a record of another version than the one agreed on: crypto/tls answers it with protocol_version
 // (conn.go, readRecordOrCCS: "received record with version %x when expecting version %x"). TLS 1.3 records say 1.2.
 func (c *Conn) wrongVersion(d Direction, h tlswire.RecordHeader, body []byte) bool {
-	agreed := c.tls.Version.String() + " was agreed"
+	first := c.tls.ServerHello == nil
 	switch {
 	case d != FromClient:
 		return false
-	case c.tls.ServerHello == nil:
+	case first:
 		// Not the one that a HelloRetryRequest asks for, even if that is captured late: its record says 1.2 (RFC 8446, Section 5.1).
 		if c.tls.ClientHello == nil || h.Version >= tlswire.VersionTLS12 || c.tls.ClientHello.MaxVersion() < tlswire.VersionTLS12 {
 			return false
 		}
-		agreed = "the first one offered " + tlswire.VersionTLS12.String() + " or later"
 	case h.Version == min(c.tls.Version, tlswire.VersionTLS12):
 		return false
 	}
 	if len(body) == 0 || tlswire.HandshakeType(body[0]) != tlswire.HandshakeClientHello {
 		return false // lenient stacks exist; only a hello begins anew
+	}
+	agreed := c.tls.Version.String() + " was agreed"
+	if first {
+		agreed = "the first one offered " + tlswire.VersionTLS12.String() + " or later"
 	}
 	c.violate(d, ViolationDesync, &tlswire.SyntaxError{Path: "record.version", Problem: "a second ClientHello, in a record of " + h.Version.String() + ", after " + agreed})
 	c.stream[d].phase = passing
@@ -188,17 +191,16 @@ func (c *Conn) certificates(d Direction, body []byte) *tlswire.SyntaxError {
 
 // certificateRequest keeps the acceptable CAs.
 func (c *Conn) certificateRequest(body []byte) *tlswire.SyntaxError {
-	var r tlswire.CertificateRequest
-	version := c.tls.Version
+	if c.cache == nil {
+		c.cache = new(CertificateCache)
+	}
+	r, version := &c.cache.request, c.tls.Version
 	if version == 0 { // the ServerHello was missed
 		version = tlswire.VersionTLS12
 	}
 	err := r.Unmarshal(body, version)
 	if c.tls.Version == 0 && err != nil {
 		return nil // of another version, most likely
-	}
-	if c.cache == nil {
-		c.cache = new(CertificateCache)
 	}
 	f := &c.tls.CertificateRequest
 	f.Authorities, f.RawAuthorities = f.Authorities[:0], f.RawAuthorities[:0]

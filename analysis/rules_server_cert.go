@@ -3,6 +3,7 @@ package analysis
 import (
 	"crypto/x509"
 	"slices"
+	"strings"
 
 	"github.com/etcdtap/etcdtap/analysis/tlswire"
 )
@@ -98,7 +99,7 @@ func (v *view) nameMismatch() string {
 		return ""
 	}
 	if h.ServerName != "" {
-		if leaf.VerifyHostname(h.ServerName) == nil {
+		if namesExactly(leaf, h.ServerName) || leaf.VerifyHostname(h.ServerName) == nil {
 			return ""
 		}
 		return "the client asked for " + brief(h.ServerName) + ", and the certificate is valid for " + sans(leaf)
@@ -107,6 +108,13 @@ func (v *view) nameMismatch() string {
 		return ""
 	}
 	return "the client asked for no name, so for the address " + v.f.Server.Addr().String() + ", and the certificate is valid for " + sans(leaf)
+}
+
+// namesExactly reports whether the certificate has the very name, and no address looks like it: then VerifyHostname, which takes all
+// names apart each time, has nothing to object.
+func namesExactly(leaf *x509.Certificate, name string) bool {
+	last := name[len(name)-1] | 0x20
+	return last >= 'g' && last <= 'z' && !strings.Contains(name, ":") && slices.Contains(leaf.DNSNames, name)
 }
 
 // serverName compares the certificate with the name asked for. Where the client did not refuse it, it does not matter to it, or

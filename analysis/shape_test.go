@@ -205,6 +205,9 @@ func FuzzShape(f *testing.F) {
 func TestSignatureKey(t *testing.T) {
 	for n, want := range map[int]string{64: "Ed25519", 70: "ECDSA-P256", 71: "ECDSA-P256", 72: "ECDSA-P256", 103: "ECDSA-P384", 139: "ECDSA-P521",
 		256: "RSA-2048", 384: "RSA-3072", 512: "RSA-4096", 0: "", 36: "", 65: "", 280: "", 4096: ""} {
+		if isSignature(n) != (want != "") {
+			t.Errorf("isSignature(%d) is %v", n, isSignature(n))
+		}
 		if got := signatureKey(n); got != want {
 			t.Errorf("%d bytes: %q, want %q", n, got, want)
 		}

@@ -184,7 +184,7 @@ func (t *TLSFacts) fits(n, fin int, messages flight) bool {
 		if len(messages) > 1 {
 			rest -= fin - innerType - tagLength
 		}
-		return signatureKey(rest-verifyFixed) != ""
+		return isSignature(rest - verifyFixed)
 	case first == encryptedExtensions && len(messages) == 2 && messages[1] == certificateRequest:
 		return t.alpnLength(n-shortestEE) < 0 // what EncryptedExtensions alone explains to the byte is that
 	}
@@ -311,8 +311,15 @@ func signatureKey(n int) string {
 		return "Ed448"
 	case n >= 133 && n <= 139 && n != 136:
 		return "ECDSA-P521"
-	case n >= 128 && n <= 1024 && n%16 == 0:
+	case n == 256: // nearly always: it takes no memory
+		return "RSA-2048"
+	case isSignature(n):
 		return "RSA-" + itoa(8*n)
 	}
 	return ""
+}
+
+// isSignature reports whether some key makes signatures of n bytes.
+func isSignature(n int) bool {
+	return n == 64 || n >= 66 && n <= 72 || n >= 98 && n <= 104 || n == 114 || n >= 133 && n <= 139 && n != 136 || n >= 128 && n <= 1024 && n%16 == 0
 }
