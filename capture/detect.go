@@ -64,7 +64,7 @@ func isSkippableFrame(head string) bool {
 }
 
 // decompress puts a decompressor between the block reader and what it reads. Both decompressors work as a stream in the calling
-// goroutine and hold a window: 32 KiB, or for zstd what the file asks for, up to maxWindow.
+// goroutine, or in one of their own (see aheadReader), and hold a window: 32 KiB, or for zstd what the file asks for, up to maxWindow.
 func (f *File) decompress(head string) error {
 	packed := f.blocks // its buffer has the first bytes, and it reads the rest
 	source := &packedReader{packed}
@@ -73,7 +73,7 @@ func (f *File) decompress(head string) error {
 		if err != nil {
 			return f.damaged(err)
 		}
-		f.blocks = blockReader{r: z}
+		f.blocks = blockReader{r: f.ahead(z)}
 		return nil
 	}
 	z, err := zstd.NewReader(source, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
@@ -82,8 +82,18 @@ func (f *File) decompress(head string) error {
 		return f.damaged(err)
 	}
 	f.closers = append([]func(){z.Close}, f.closers...)
-	f.blocks = blockReader{r: z}
+	f.blocks = blockReader{r: f.ahead(z)}
 	return nil
+}
+
+// ahead lets a decompressor of a file on disk work ahead of who reads.
+func (f *File) ahead(z io.Reader) io.Reader {
+	if f.size == 0 {
+		return z
+	}
+	a := &aheadReader{r: z}
+	f.closers = append([]func(){a.close}, f.closers...)
+	return a
 }
 
 // packedReader reads through a block reader that has already looked ahead.
