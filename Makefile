@@ -19,7 +19,7 @@ else
   TAGS := -tags nopcap
 endif
 
-.PHONY: help build demo test test-go test-race test-e2e lint vet staticcheck govulncheck fuzz-smoke fuzz bench bench-read pcaps docs image-binary man completions install install-files install-units uninstall clean pcap-notice go-check
+.PHONY: help bench-live build demo test test-go test-race test-e2e lint vet staticcheck govulncheck fuzz-smoke fuzz bench bench-read pcaps docs image-binary man completions install install-files install-units uninstall clean pcap-notice go-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ bench-read: build ## reading beside tcpdump, tshark and ssldump, on captures mad
 	$(GO) build -o bin/mkcapture ./capture/capturetest/mkcapture
 	$(E2E) build -o ../bin/benchread ./cmd/benchread
 	./bin/benchread -etcdtap ./bin/etcdtap -mkcapture ./bin/mkcapture -dir $(BENCHDIR) -scale $(SCALE) $(BENCHFLAGS)
+
+bench-live: build ## capture a bulk load of real etcd traffic, side by side with tcpdump -w /dev/null (root; a minute)
+	$(E2E) run ./cmd/benchlive $(BENCHLIVE)
 
 pcaps: build ## make testdata/pcaps again, from real etcd and real clients (root)
 	./e2e/setup.sh

@@ -6,27 +6,33 @@ import (
 	"github.com/etcdtap/etcdtap/capture"
 )
 
-// pace holds packets back until they are of a certain age. Under load the kernel hands a block over every few hundred
-// microseconds, and to be woken for each costs more than to read it; so one wake-up serves for several. When there is little to do it
-// changes nothing: the kernel itself holds packets back for longer.
+// pace holds packets back where being woken for them would cost more than reading them. Under a heavy load the kernel hands a block over
+// every few hundred microseconds; then one wake-up serves for all of a while. Where the kernel itself takes longer to fill a block, or
+// holds packets back because there are few, nothing changes.
 type pace struct {
-	age int64 // nanoseconds
-	now int64 // as looked up last
+	age    int64 // nanoseconds: the while
+	calm   int64 // packets until then need no look at the clock
+	caught int64 // when a look found us up to date
 }
 
-// newPace holds packets back for as long as 2 GB/s take to fill a quarter of the buffer: 2 ms for the default.
+// newPace takes for the while what 2 GB/s take to fill a quarter of the buffer: 2 ms for the default.
 func newPace(buffer int) pace { return pace{age: int64(buffer) / 8} }
 
-// wait waits until p is old enough, for no longer than that age, whatever the clock says.
+// wait waits for the while where p is no older than that, and so was the packet of the look before: then we are woken too often. It waits
+// once for all packets of that while, never for each.
 func (c *pace) wait(p *capture.Packet) {
-	if p.Time <= c.now-c.age {
+	if p.Time <= c.calm {
 		return
 	}
-	c.now = time.Now().UnixNano()
-	left := p.Time + c.age - c.now
-	if left <= 0 || left > c.age {
+	now := time.Now().UnixNano()
+	if p.Time <= now-c.age { // there is more to read than there is time to wait
+		c.calm = now - c.age
 		return
 	}
-	time.Sleep(time.Duration(left))
-	c.now += left
+	often := now-c.caught < c.age
+	c.calm, c.caught = now, now
+	if often {
+		time.Sleep(time.Duration(c.age))
+		c.caught += c.age
+	}
 }

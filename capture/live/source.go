@@ -1,10 +1,10 @@
 // Package live captures packets from network interfaces: of this host, of one interface or of all, or of another network
 // namespace.
 //
-// There are two ways to the packets, and Open takes the one that the build has. With libpcap it is libpcap, which alone can compile
-// tcpdump's filter expressions. Without it (build tag nopcap, or no cgo), on Linux, it is packet sockets with a ring in shared memory
-// (TPACKET_V3, the same that libpcap uses underneath). Both run the same BPF program in the kernel when all that is asked for is a
-// set of ports, so both give the same packets.
+// There are two ways to the packets. Libpcap, which alone can compile tcpdump's filter expressions, is taken for them; a build without it
+// (build tag nopcap, or no cgo) has none. A set of ports takes packet sockets with a ring in shared memory (TPACKET_V3, the same that
+// libpcap uses underneath), because libpcap costs a call into C for each packet: under bulk load that was 2.4 times tcpdump's processor
+// time, against 1.4. Both ways can run the same BPF program in the kernel, and tests hold them to the same packets.
 //
 // # What is captured
 //
