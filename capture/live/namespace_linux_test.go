@@ -2,11 +2,13 @@ package live
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -80,4 +82,21 @@ func (n *namespace) veth(t *testing.T, a, b string) {
 	for _, name := range []string{a, b} {
 		n.ip(t, "link set "+name+" addrgenmode none up")
 	}
+	for _, name := range []string{a, b} { // until then the kernel drops what is sent, without a word
+		for end := time.Now().Add(30 * time.Second); !n.running(name); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("interface %s does not run", name)
+			}
+		}
+		n.ip(t, "link set "+name+" up") // waits for whoever is about to have it run
+	}
+}
+
+// running reports whether an interface can send.
+func (n *namespace) running(name string) (running bool) {
+	n.do(func() {
+		i, err := net.InterfaceByName(name)
+		running = err == nil && i.Flags&net.FlagRunning != 0
+	})
+	return running
 }
