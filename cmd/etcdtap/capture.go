@@ -82,7 +82,10 @@ It needs CAP_NET_RAW. As soon as the interfaces are open, every other privilege 
 root included. Ctrl-C or SIGTERM ends it with a summary; SIGUSR1 prints statistics.
 
 What is the same as a moment ago is counted, not shown again ("17 more from 10.0.0.7 in 60 s");
--o json has every connection.`,
+-o json has every connection.
+
+Filter expressions are those of tcpdump and need the build with libpcap; without one, etcd's
+ports are captured, as --client-port, --peer-port, --metrics-port, --etcd-config or --pid say.`,
 		Example: `  etcdtap capture
   etcdtap capture -i eth0 --problems --log /var/log/etcd.log
   journalctl -f -u etcd | etcdtap capture --log -
@@ -189,7 +192,7 @@ func (f *writeFlags) checkLater(user string) error {
 	dir := filepath.Dir(f.name)
 	if err := mayCreateIn(dir); err != nil {
 		user = cmp.Or(user, "nobody")
-		return fmt.Errorf("-C and -G make files in %s as the user %s: %w: give that user a directory (chown %s %s), or name another one with -Z", dir, user, err, user, dir)
+		return fmt.Errorf("-C and -G make files in %s as the user %s: %w: name a directory that this user may write to (install -d -o %s /var/tmp/etcdtap), or another user with -Z", dir, user, err, user)
 	}
 	return nil
 }
