@@ -16,8 +16,26 @@ func Advice(err error) error {
 	if err == nil || errors.Is(err, ErrMissing) || !denied(err) {
 		return err
 	}
-	return fmt.Errorf("%w: %w\n%s", err, ErrMissing, advice(look()))
+	return &missingError{err, advice(look())}
 }
+
+// missingError is an error of opening an interface, and what to do about it.
+type missingError struct {
+	err    error
+	advice string
+}
+
+// Error says once what is missing: the system's words often do not.
+func (e *missingError) Error() string {
+	text := e.err.Error()
+	if !strings.Contains(text, NetRaw.String()) {
+		text += ": " + ErrMissing.Error()
+	}
+	return text + "\n" + e.advice
+}
+
+// Unwrap gives the cause and ErrMissing.
+func (e *missingError) Unwrap() []error { return []error{e.err, ErrMissing} }
 
 // Missing is the error of a process that may not capture, before it tries; nil when it may, or when that cannot be known.
 func Missing() error {

@@ -1,11 +1,11 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -185,16 +185,25 @@ func (f *writeFlags) makesMore() bool {
 }
 
 // checkLater finds out whether later files can be made, once we are who makes them: better now than in a week.
-func (f *writeFlags) checkLater(user string) error {
+func (f *writeFlags) checkLater() error {
 	if !f.makesMore() {
 		return nil
 	}
 	dir := filepath.Dir(f.name)
 	if err := mayCreateIn(dir); err != nil {
-		user = cmp.Or(user, "nobody")
-		return fmt.Errorf("-C and -G make files in %s as the user %s: %w: name a directory that this user may write to (install -d -o %s /var/tmp/etcdtap), or another user with -Z", dir, user, err, user)
+		who := whoWeAre()
+		return fmt.Errorf("-C and -G make files in %s as the user %s: %w: name a directory that this user may write to (install -d -o %s /var/tmp/etcdtap), or another user with -Z", dir, who, err, who)
 	}
 	return nil
+}
+
+// whoWeAre is our user now, by name where it has one.
+func whoWeAre() string {
+	uid := strconv.Itoa(os.Geteuid())
+	if u, err := user.LookupId(uid); err == nil {
+		return u.Username
+	}
+	return uid
 }
 
 // maxFilterFile bounds what is read of -F, in bytes.

@@ -74,7 +74,7 @@ func (e *environment) watch(ctx context.Context, f *captureFlags, x analysis.Exp
 	if err := privilege.Drop(privilege.Options{User: f.user}); err != nil {
 		return err
 	}
-	if err := f.write.checkLater(f.user); err != nil {
+	if err := f.write.checkLater(); err != nil {
 		return err
 	}
 	if c.live.logs != nil {
