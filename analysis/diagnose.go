@@ -91,7 +91,11 @@ func (d *Diagnoser) look(f *Facts) *view {
 	d.begin()
 	d.servers.learn(f)
 	v := &d.view
-	*v = view{f: f, endpoint: d.Expectations.Endpoint(f.Server), known: d.servers[f.Server], expect: &d.Expectations, found: v.found[:0]}
+	endpoint := f.Role
+	if endpoint == EndpointOther {
+		endpoint = d.Expectations.Endpoint(f.Server)
+	}
+	*v = view{f: f, endpoint: endpoint, known: d.servers[f.Server], expect: &d.Expectations, found: v.found[:0]}
 	if f.TLS != nil {
 		v.shape = f.Shape()
 	}
@@ -318,6 +322,9 @@ var otherServer = strings.NewReplacer("etcd's", "the server's", "etcd", "the ser
 // paste puts the server's address where the catalogue's commands say HOST, so that they can be pasted. A peer port's client port
 // is the first one expected, on the same address; a server on another port is meant itself.
 func (v *view) paste(fixes []string) []string {
+	if !v.f.Server.IsValid() {
+		return fixes
+	}
 	var out []string
 	for i, s := range fixes {
 		if !strings.Contains(s, "HOST") {

@@ -54,14 +54,24 @@ func (v Visibility) String() string {
 // Shown reports whether it was seen, in clear or decrypted.
 func (v Visibility) Shown() bool { return v == Seen || v == Decrypted }
 
+// knownAs is the address by which the server knows the client.
+func (f *Facts) knownAs() netip.Addr {
+	if f.Outgoing.IsValid() {
+		return f.Outgoing.Addr()
+	}
+	return f.Client.Addr()
+}
+
 // Facts is what was seen of one connection. It holds no judgement: two producers that saw the same bytes give the
 // same facts. A Facts belongs to its Conn and is valid until that Conn is reset.
 type Facts struct {
-	Client, Server netip.AddrPort
-	RolesGuessed   bool      // no SYN was seen: who is client was judged by ports and first bytes
-	Start, End     time.Time // first and last packet (proxy: accept and last close)
-	Until          time.Time // when watching ended; valid iff Ended is not CloseNone
-	Ended          CloseKind // why watching ended when the peers had not both closed: CloseIdle, CloseEnd, CloseEvicted; else CloseNone
+	Client, Server netip.AddrPort // zero for unix sockets
+	Outgoing       netip.AddrPort // proxy: its address towards the server, which takes it for the client's; else zero
+	Role           Endpoint       // what the producer knows of the server's port; EndpointOther: nothing, and its number tells
+	RolesGuessed   bool           // no SYN was seen: who is client was judged by ports and first bytes
+	Start, End     time.Time      // first and last packet (proxy: accept and last close)
+	Until          time.Time      // when watching ended; valid iff Ended is not CloseNone
+	Ended          CloseKind      // why watching ended when the peers had not both closed: CloseIdle, CloseEnd, CloseEvicted; else CloseNone
 	TCP            TCPFacts
 	Stream         [2]StreamFacts // by Direction
 	TLS            *TLSFacts      // nil iff neither side sent anything that is TLS

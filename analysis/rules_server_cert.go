@@ -104,7 +104,7 @@ func (v *view) nameMismatch() string {
 		}
 		return "the client asked for " + brief(h.ServerName) + ", and the certificate is valid for " + sans(leaf)
 	}
-	if hasIP(leaf, v.f.Server.Addr()) {
+	if !v.f.Server.IsValid() || hasIP(leaf, v.f.Server.Addr()) {
 		return ""
 	}
 	return "the client asked for no name, so for the address " + v.f.Server.Addr().String() + ", and the certificate is valid for " + sans(leaf)

@@ -217,6 +217,6 @@ func (v *view) judgeSeries(s *series) {
 		}
 		text += seconds(g.Round(time.Millisecond))
 	}
-	f := v.add(h.Code, h.Confidence, v.f.Client.Addr().String()+" has come "+itoa(len(h.Gaps)+1)+" times with the same failure, at intervals of "+text)
+	f := v.add(h.Code, h.Confidence, HostText(v.f.Client.Addr())+" has come "+itoa(len(h.Gaps)+1)+" times with the same failure, at intervals of "+text)
 	f.saw(FromClient, v.f.TCP.FirstPacket, v.f.Start, "attempt "+itoa(len(h.Gaps)+1))
 }

@@ -2,11 +2,28 @@ package analysis
 
 import (
 	"encoding/hex"
+	"net/netip"
 	"strconv"
 	"unicode/utf8"
 )
 
 func itoa[T ~int | ~int64](n T) string { return strconv.FormatInt(int64(n), 10) }
+
+// HostText is an address for people. Those who come by a unix socket have none.
+func HostText(a netip.Addr) string {
+	if !a.IsValid() {
+		return "unix socket"
+	}
+	return a.String()
+}
+
+// EndpointText is an endpoint for people.
+func EndpointText(a netip.AddrPort) string {
+	if !a.IsValid() {
+		return "unix socket"
+	}
+	return a.String()
+}
 
 // count writes a number of things.
 func count(n int64, thing string) string {

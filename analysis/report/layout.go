@@ -67,6 +67,9 @@ func appendEnd(dst []byte, a netip.AddrPort) []byte {
 	if a.Addr().Zone() != "" {
 		return append(dst, printable(a.String())...)
 	}
+	if !a.IsValid() {
+		return append(dst, analysis.EndpointText(a)...)
+	}
 	return a.AppendTo(dst)
 }
 

@@ -79,14 +79,14 @@ func (t *Text) Repeat(n *analysis.Repeat) error {
 	t.on(dim)
 	t.buf = appendClock(t.buf, n.To)
 	t.off(dim)
-	text := "  " + number(n.Count) + " more from " + n.Client.String() + " in " + number(int64(max(n.To.Sub(n.From), time.Second).Round(time.Second)/time.Second)) + " s"
+	text := "  " + number(n.Count) + " more from " + printable(analysis.HostText(n.Client)) + " in " + number(int64(max(n.To.Sub(n.From), time.Second).Round(time.Second)/time.Second)) + " s"
 	switch {
 	case n.Entry:
 		text += ", log lines without packets: " + string(n.Code)
 	case n.Code == "":
-		text += " to " + n.Server.String() + ": " + outcomeWords[n.Outcome]
+		text += " to " + printable(analysis.EndpointText(n.Server)) + ": " + outcomeWords[n.Outcome]
 	default:
-		text += " to " + n.Server.String() + ": " + string(n.Code)
+		text += " to " + printable(analysis.EndpointText(n.Server)) + ": " + string(n.Code)
 	}
 	in := dim
 	if n.Code != "" {

@@ -111,7 +111,7 @@ func (f *failure) String() string {
 	if len(f.clients) > 1 {
 		return s + plural(int64(len(f.clients)), "client")
 	}
-	s += printable(f.clients[0].String())
+	s += printable(analysis.HostText(f.clients[0]))
 	if f.series != nil {
 		s += " (" + rhythmWords(f.series.Code) + ")"
 	}
@@ -235,7 +235,7 @@ func (t *Text) clients(s *analysis.Summary, groups []*analysis.Group) {
 	t.buf = append(t.buf, '\n')
 	for i := range clients[:min(len(clients), maxClientsShown)] {
 		c := &clients[i]
-		t.put("  "+printable(c.Addr.String()), bold)
+		t.put("  "+printable(analysis.HostText(c.Addr)), bold)
 		t.buf = append(append(t.buf, ": "...), tally(c)...)
 		t.buf = append(t.buf, '\n')
 		shown := 0
@@ -272,7 +272,7 @@ func tally(c *analysis.ClientCount) string {
 
 // groupText is one way of failing of a client, with its time and rhythm.
 func groupText(g *analysis.Group, oneDay bool) string {
-	s := number(g.Count) + " × " + string(g.Code) + " at " + printable(g.Server.String()) + ", " + moment(g.First, oneDay)
+	s := number(g.Count) + " × " + string(g.Code) + " at " + printable(analysis.EndpointText(g.Server)) + ", " + moment(g.First, oneDay)
 	if g.Count > 1 {
 		s += " to " + moment(g.Last, oneDay)
 	}

@@ -23,13 +23,14 @@ import (
 
 // forwarder is a running proxy: it implements proxy.Observer and makes reports of what that is told.
 type forwarder struct {
-	env     *environment
-	flags   *proxyFlags
-	server  *proxy.Server
-	tap     *proxyTap // nil without -w
-	finder  *processFinder
-	metrics *metrics.Metrics // nil without --metrics
-	expect  analysis.Expectations
+	env       *environment
+	flags     *proxyFlags
+	server    *proxy.Server
+	tap       *proxyTap // nil without -w
+	finder    *processFinder
+	metrics   *metrics.Metrics // nil without --metrics
+	upstreams upstreams
+	expect    analysis.Expectations
 
 	mu   sync.Mutex // guards what follows: the watcher reports, and a ticker lets time pass
 	live *liveReporter
@@ -126,6 +127,7 @@ func listenText(a net.Addr) string {
 // Opened implements proxy.Observer.
 func (p *forwarder) Opened(c *proxy.Connection) {
 	p.metrics.Dialed(c.Dialed, c.DialError)
+	p.upstreams.tell(c)
 	if p.finder != nil {
 		p.finder.finder.Ask(c.Peer, c.Listen, c.At)
 	}
@@ -133,23 +135,24 @@ func (p *forwarder) Opened(c *proxy.Connection) {
 
 // Settled implements proxy.Observer.
 func (p *forwarder) Settled(c *proxy.Connection, f *analysis.Facts) {
-	p.report(c, func() { p.live.watch.Early(f, true, false) })
+	p.report(c, f, func() { p.live.watch.Early(f, true, false) })
 }
 
 // Quiet implements proxy.Observer.
 func (p *forwarder) Quiet(c *proxy.Connection, f *analysis.Facts, stuck bool) (enough bool) {
-	p.report(c, func() { enough = p.live.watch.Early(f, false, stuck) })
+	p.report(c, f, func() { enough = p.live.watch.Early(f, false, stuck) })
 	return enough
 }
 
 // Ended implements proxy.Observer.
 func (p *forwarder) Ended(c *proxy.Connection, f *analysis.Facts, e proxy.Ended) {
 	p.metrics.Closed(e.At.Sub(c.At))
-	p.report(c, func() { p.live.watch.End(f) })
+	p.report(c, f, func() { p.live.watch.End(f) })
 }
 
 // report lets say judge a connection, and adds what only the proxy knows of it.
-func (p *forwarder) report(c *proxy.Connection, say func()) {
+func (p *forwarder) report(c *proxy.Connection, f *analysis.Facts, say func()) {
+	f.Outgoing, f.Role = c.Outgoing, c.Map.Role
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.live.about = func(a *analysis.Connection) {
@@ -243,11 +246,13 @@ func (p *forwarder) reload() {
 	p.announce()
 }
 
-// ready says why an upstream cannot be reached, as of the last connection to it.
+// ready says why an upstream cannot be reached.
 func (p *forwarder) ready() error {
-	for _, h := range p.server.Health() {
-		if h.Failing != "" {
-			return fmt.Errorf("%s cannot be reached: %s", h.Upstream, h.Failing)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*tryTime)
+	defer cancel()
+	for _, b := range p.server.Bound() {
+		if err := p.upstreams.check(ctx, b.Upstream); err != nil {
+			return fmt.Errorf("%s cannot be reached: %w", b.Upstream, err)
 		}
 	}
 	return nil

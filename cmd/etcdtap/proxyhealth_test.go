@@ -1,0 +1,42 @@
+package main
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+	"testing"
+
+	"github.com/etcdtap/etcdtap/proxy"
+)
+
+// TestUpstreams: who listens is known without a connection where the kernel tells, and by a try elsewhere.
+func TestUpstreams(t *testing.T) {
+	for _, at := range []string{"127.0.0.1:0", "[::1]:0", ":0"} {
+		l, err := net.Listen("tcp", at)
+		if err != nil {
+			t.Logf("SKIPPED %s: %v", at, err)
+			continue
+		}
+		port := l.Addr().(*net.TCPAddr).AddrPort().Port()
+		host, _, _ := net.SplitHostPort(at)
+		if host == "" {
+			host = "127.0.0.1"
+		}
+		a, err := proxy.ParseAddress(net.JoinHostPort(host, strconv.Itoa(int(port))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, known := listening(netip.AddrPortFrom(netip.MustParseAddr(host), port)); !known {
+			t.Log("the kernel does not tell who listens: it is tried")
+		}
+		var u upstreams
+		if err := u.check(t.Context(), a); err != nil {
+			t.Errorf("%s: %v", at, err)
+		}
+		l.Close()
+		u = upstreams{}
+		if err := u.check(t.Context(), a); err == nil {
+			t.Errorf("%s: nobody listens any more, and it is fine", at)
+		}
+	}
+}
