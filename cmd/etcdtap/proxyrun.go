@@ -36,6 +36,8 @@ type forwarder struct {
 	live *liveReporter
 	told time.Time // statistics
 	mute bool      // reports cannot be written any more, and that was said
+
+	respite respite // the ticker's
 }
 
 // forward opens all, forwards until ctx is done and the connections have drained, and closes all.
@@ -207,6 +209,7 @@ func (p *forwarder) tick(now time.Time) {
 		p.told, due = now, false
 	}
 	p.mu.Unlock()
+	p.respite.tick(now, p.server.Stats().Accepted)
 	if p.tap != nil {
 		p.tap.flush()
 	}

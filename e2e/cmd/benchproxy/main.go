@@ -26,8 +26,8 @@ type bench struct {
 	rounds  int
 	each    time.Duration // of one measurement
 	idle    int           // connections
-	only    string // "": all
-	extra   flags  // for etcdtap
+	only    string        // "": all
+	extra   flags         // for etcdtap
 	dir     string
 	backend *backend
 	targets []*target
