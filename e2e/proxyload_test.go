@@ -89,7 +89,7 @@ func serveStream(t *testing.T) string {
 			}
 			go func() {
 				defer c.Close()
-				io.Copy(c, c)
+				io.CopyBuffer(struct{ io.Writer }{c}, struct{ io.Reader }{c}, make([]byte, 4<<10)) // no pipe and little memory
 			}()
 		}
 	}()
@@ -215,7 +215,9 @@ func TestProxySoak(t *testing.T) {
 		inParallel(each, func(i int) {
 			c, err := net.DialTimeout("tcp", p.at[b2i(i%6 == 5)], patience)
 			if err != nil {
-				t.Error(err)
+				if i%6 != 5 { // the reset may come that soon
+					t.Error(err)
+				}
 				return
 			}
 			defer c.Close()
