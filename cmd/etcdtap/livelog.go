@@ -21,7 +21,7 @@ type liveLogs struct {
 	explainer *analysis.Explainer
 	log       *zap.Logger
 	tails     []*liveTail
-	piped     *pipedLog // nil when no log is standard input
+	piped     []*pipedLog // standard input and named pipes
 }
 
 // liveTail is one file.
@@ -42,13 +42,19 @@ func (e *environment) newLiveLogs(names []string, x *analysis.Explainer) (*liveL
 	}
 	for _, name := range names {
 		if name == "-" {
-			l.piped = newPipedLog(e.stdin)
+			l.piped = append(l.piped, newPipedLog(name, e.stdin))
 			continue
 		}
 		t, err := newTail(name)
 		if err != nil {
 			l.close()
 			return nil, err
+		}
+		if info, err := t.file.Stat(); err == nil && !info.Mode().IsRegular() { // a named pipe, as of --log <(journalctl -f -u etcd)
+			p := newPipedLog(name, t.file)
+			p.file = t.file
+			l.piped = append(l.piped, p)
+			continue
 		}
 		source := newLogSource(name)
 		source.reader.Stats.Lines = t.toEnd()
@@ -77,9 +83,13 @@ func (l *liveLogs) poll(take func(*analysis.LogEntry)) {
 			l.log.Warn("the log is followed again", zap.String("log", t.tail.name))
 		}
 	}
-	if l.piped != nil {
-		entry := l.piped.source.taker(l.explainer, each, &failed)
-		l.piped.drain(func(b []byte) { l.piped.source.reader.Write(b, entry) })
+	for _, p := range l.piped {
+		entry := p.source.taker(l.explainer, each, &failed)
+		if ended := p.drain(func(b []byte) { p.source.reader.Write(b, entry) }); ended && !p.over {
+			p.over = true
+			p.source.reader.End(entry)
+			l.log.Warn("the log has ended: connections are shown without its lines from now on", zap.String("log", p.source.name))
+		}
 	}
 }
 
@@ -116,6 +126,11 @@ func (l *liveLogs) close() {
 	for _, t := range l.tails {
 		t.tail.close()
 	}
+	for _, p := range l.piped {
+		if p.file != nil {
+			p.file.Close()
+		}
+	}
 }
 
 // maxCounted bounds how much of a log that is there already is read to count its lines, in bytes: a second's work. The lines of a
@@ -126,7 +141,7 @@ const maxCounted = 1 << 30
 func (t *tail) toEnd() (lines int64) {
 	size, err := t.file.Seek(0, io.SeekEnd)
 	if err != nil {
-		return 0 // a named pipe has no end
+		return 0
 	}
 	if size <= maxCounted {
 		if _, err := t.file.Seek(0, io.SeekStart); err != nil {
@@ -142,20 +157,23 @@ func (t *tail) toEnd() (lines int64) {
 	return lines
 }
 
-// pipedLog is a log on standard input, which blocks: a goroutine reads it. It ends with the process, as nothing can take a blocked read
-// back.
+// pipedLog is a log on standard input or another pipe, which blocks: a goroutine reads it. That of standard input ends with the
+// process, as nothing can take a blocked read back.
 type pipedLog struct {
 	source *logSource
+	file   *os.File // to close; nil for standard input
+	over   bool     // its last line was taken
 	mu     sync.Mutex
 	space  *sync.Cond
 	data   []byte // read and not drained
+	ended  bool   // nothing follows data
 }
 
 // maxPiped bounds what is read ahead of the analysis, in bytes.
 const maxPiped = 1 << 20
 
-func newPipedLog(r io.Reader) *pipedLog {
-	p := &pipedLog{source: newLogSource("-")}
+func newPipedLog(name string, r io.Reader) *pipedLog {
+	p := &pipedLog{source: newLogSource(name)}
 	p.space = sync.NewCond(&p.mu)
 	go p.read(r)
 	return p
@@ -170,6 +188,7 @@ func (p *pipedLog) read(r io.Reader) {
 			p.space.Wait()
 		}
 		p.data = append(p.data, block[:n]...)
+		p.ended = err != nil
 		p.mu.Unlock()
 		if err != nil {
 			return
@@ -177,13 +196,15 @@ func (p *pipedLog) read(r io.Reader) {
 	}
 }
 
-func (p *pipedLog) drain(take func([]byte)) {
+// drain gives what has come, and reports whether that was the last.
+func (p *pipedLog) drain(take func([]byte)) (ended bool) {
 	p.mu.Lock()
-	data := p.data
+	data, ended := p.data, p.ended
 	p.data = nil
 	p.mu.Unlock()
 	p.space.Signal()
 	if len(data) > 0 {
 		take(data)
 	}
+	return ended
 }
