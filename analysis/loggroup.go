@@ -52,6 +52,14 @@ type logGroupKey struct {
 	detail   string // what tells texts of one cause apart, where a meaning is about it
 }
 
+func groupOf(e *LogEntry) logGroupKey {
+	k := logGroupKey{code: e.Findings[0].Code, client: e.client(), endpoint: e.Endpoint, kind: e.Kind, fault: e.Findings[0].AtFault, detail: detail(e)}
+	if !k.client.IsValid() {
+		k.other = e.other()
+	}
+	return k
+}
+
 // detail is what tells texts of one cause apart: a block has one meaning, and it has to fit every line of it.
 func detail(e *LogEntry) string {
 	switch e.Findings[0].Code {
@@ -142,10 +150,7 @@ func (s *LogSummary) Add(e *LogEntry) *LogGroup {
 }
 
 func (s *LogSummary) group(e *LogEntry) *LogGroup {
-	k := logGroupKey{code: e.Findings[0].Code, client: e.client(), endpoint: e.Endpoint, kind: e.Kind, fault: e.Findings[0].AtFault, detail: detail(e)}
-	if !k.client.IsValid() {
-		k.other = e.other()
-	}
+	k := groupOf(e)
 	g := s.groups[k]
 	if g == nil {
 		if len(s.groups) >= maxLogGroups {

@@ -23,12 +23,14 @@ type repeatedKind struct {
 	server  netip.AddrPort
 	outcome Outcome
 	codes   uint64
-	entry   bool // lines of a log that have no connection
+	entry   bool        // lines of a log that have no connection
+	group   logGroupKey // of them
 }
 
 // Repeat is how often the same came again from one client.
 type Repeat struct {
-	Client   netip.Addr
+	Client   netip.Addr // invalid for unix sockets, and for lines of a client or a member
+	Other    string     // whom those tried, raw
 	Server   netip.AddrPort
 	Endpoint Endpoint
 	Outcome  Outcome
@@ -54,8 +56,9 @@ func (r *Repeats) Connection(c *Connection, now time.Time) (show bool) {
 
 // LogEntry is Connection for a line of a log that found none.
 func (r *Repeats) LogEntry(e *LogEntry, now time.Time) (show bool) {
-	k := repeatedKind{client: e.Remote.Addr(), codes: hashCodes(e.Findings), entry: true}
-	return r.count(Repeat{Client: k.client, Endpoint: e.Endpoint, Code: e.Findings[0].Code, Severity: e.Findings[0].Severity, Entry: true, kind: k}, now)
+	k := repeatedKind{codes: hashCodes(e.Findings), entry: true, group: groupOf(e)}
+	worst := &e.Findings[0]
+	return r.count(Repeat{Client: k.group.client, Other: k.group.other, Endpoint: e.Endpoint, Code: worst.Code, Severity: worst.Severity, Entry: true, kind: k}, now)
 }
 
 func (r *Repeats) count(n Repeat, now time.Time) (show bool) {

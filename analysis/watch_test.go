@@ -3,6 +3,7 @@ package analysis
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -116,5 +117,25 @@ func TestRepeats(t *testing.T) {
 	r.Tick(testTime.Add(3*RepeatWindow), true, tell)
 	if len(told) != 1 || len(r.kinds) != 0 {
 		t.Errorf("at the end: %v, %d kinds left", told, len(r.kinds))
+	}
+}
+
+// TestRepeatsOfLines: lines of one cause about two members, or from two clients, are two things to know.
+func TestRepeatsOfLines(t *testing.T) {
+	var r Repeats
+	line := proberAt(testTime, "ROUND_TRIPPER_RAFT_MESSAGE")
+	lines := []string{line, line, strings.Replace(line, "8211f1d0f64f3269", "91bc3c398fb3c146", 1), rejectionAt(testTime, "10.0.0.7:1", noRecord),
+		rejectionAt(testTime, "10.0.0.7:2", noRecord), rejectionAt(testTime, "10.0.0.8:1", noRecord)}
+	var shown []bool
+	for _, e := range entriesOf(lines...) {
+		shown = append(shown, r.LogEntry(e, testTime))
+	}
+	if d := cmp.Diff([]bool{true, false, true, true, false, true}, shown); d != "" {
+		t.Errorf("shown (-want +got):\n%s", d)
+	}
+	var told []string
+	r.Tick(testTime.Add(RepeatWindow), false, func(n *Repeat) { told = append(told, fmt.Sprint(n.Client, n.Other, n.Count)) })
+	if d := cmp.Diff([]string{"invalid IP8211f1d0f64f32691", "10.0.0.71"}, told); d != "" {
+		t.Errorf("told (-want +got):\n%s", d)
 	}
 }

@@ -79,7 +79,7 @@ func (t *Text) Repeat(n *analysis.Repeat) error {
 	t.on(dim)
 	t.buf = appendClock(t.buf, n.To)
 	t.off(dim)
-	text := "  " + number(n.Count) + " more from " + printable(analysis.HostText(n.Client)) + " in " + number(int64(max(n.To.Sub(n.From), time.Second).Round(time.Second)/time.Second)) + " s"
+	text := "  " + number(n.Count) + " more" + origin(n) + " in " + number(int64(max(n.To.Sub(n.From), time.Second).Round(time.Second)/time.Second)) + " s"
 	switch {
 	case n.Entry:
 		text += ", log lines without packets: " + string(n.Code)
@@ -95,6 +95,17 @@ func (t *Text) Repeat(n *analysis.Repeat) error {
 	t.put(text, in)
 	t.buf = append(t.buf, '\n')
 	return t.written()
+}
+
+// origin is whose attempts came again.
+func origin(n *analysis.Repeat) string {
+	switch {
+	case n.Other != "":
+		return " about " + printable(n.Other)
+	case n.Entry && !n.Client.IsValid():
+		return ""
+	}
+	return " from " + printable(analysis.HostText(n.Client))
 }
 
 // Statistics writes nothing: for people it is a diagnostic, and the command writes it to standard error.
