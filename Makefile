@@ -19,7 +19,7 @@ else
   TAGS := -tags nopcap
 endif
 
-.PHONY: help bench-live build demo test test-go test-race test-e2e lint vet staticcheck govulncheck fuzz-smoke fuzz bench bench-read pcaps docs image-binary man completions install install-files install-units uninstall clean pcap-notice go-check
+.PHONY: help bench-live build demo test test-go test-race test-e2e lint vet staticcheck govulncheck fuzz-smoke fuzz bench bench-read bench-proxy pcaps docs image-binary man completions install install-files install-units uninstall clean pcap-notice go-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,11 @@ bench-read: build ## reading beside tcpdump, tshark and ssldump, on captures mad
 
 bench-live: build ## capture a bulk load of real etcd traffic, side by side with tcpdump -w /dev/null (root; a minute)
 	$(E2E) run ./cmd/benchlive $(BENCHLIVE)
+
+bench-proxy: build ## the proxy beside HAProxy, nginx and the direct connection, in turns: five minutes
+	@command -v haproxy >/dev/null 2>&1 || echo "note: for the comparison: apt-get install haproxy nginx libnginx-mod-stream" >&2
+	$(E2E) build -o ../bin/benchproxy ./cmd/benchproxy
+	./bin/benchproxy -etcdtap ./bin/etcdtap $(BENCHFLAGS)
 
 pcaps: build ## make testdata/pcaps again, from real etcd and real clients (root)
 	./e2e/setup.sh

@@ -24,6 +24,7 @@ type Connection struct {
 
 	Stage    Stage          // which of the reports of a live connection this is
 	Outgoing netip.AddrPort // proxy: its own address towards the server, by which the server's log names the client; else not valid
+	Answered bool           // proxy: it answered the client itself, and the server got no byte
 }
 
 // Severity is that of the worst finding; found is false when there is none.

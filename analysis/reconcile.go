@@ -91,6 +91,10 @@ func (c *Connection) reconcile() {
 func (c *Connection) reconcileWith(e *LogEntry) {
 	text := &e.Findings[0]
 	line := text.Evidence[0]
+	if c.Answered && text.Code == CodeConnectionWithoutData && len(c.Findings) > 0 {
+		c.Findings[0].rest(line) // the server got nothing of what the client sent
+		return
+	}
 	c.yield(text.Code)
 	if text.Code == CodeUnrecognisedRejection {
 		c.Findings = append(c.Findings, text.clone())

@@ -87,8 +87,8 @@ their addresses.`,
 
 func (f *proxyFlags) registerLimits(cmd *cobra.Command) {
 	fl, l := cmd.Flags(), &f.limits
-	fl.IntVar(&l.Connections, "max-connections", 0, "connections at a `time`: then accepting pauses; 0 is 20000, or fewer where descriptors are short")
-	fl.IntVar(&l.PerClient, "max-per-client", 0, "connections at a `time` from one client address: more are closed at once; 0 is no limit")
+	fl.IntVar(&l.Connections, "max-connections", 0, "`number` of connections at a time: then accepting pauses; 0 is 20000, or fewer where descriptors are short")
+	fl.IntVar(&l.PerClient, "max-per-client", 0, "`number` of connections at a time from one client address: more are closed at once; 0 is no limit")
 	fl.DurationVar(&l.Dial, "dial-timeout", proxy.DefaultDial, "give an upstream's address up after this `time`")
 	fl.DurationVar(&l.FirstByte, "first-byte-timeout", proxy.DefaultFirstByte, "close a connection on which neither side has sent a byte for this `time`; negative is never")
 	fl.DurationVar(&l.Idle, "idle-timeout", 0, "close a connection on which nothing has passed for this `time`; 0 is never: a watch may be silent for days")

@@ -137,28 +137,28 @@ func (p *forwarder) Opened(c *proxy.Connection) {
 
 // Settled implements proxy.Observer.
 func (p *forwarder) Settled(c *proxy.Connection, f *analysis.Facts) {
-	p.report(c, f, func() { p.live.watch.Early(f, true, false) })
+	p.report(c, f, false, func() { p.live.watch.Early(f, true, false) })
 }
 
 // Quiet implements proxy.Observer.
 func (p *forwarder) Quiet(c *proxy.Connection, f *analysis.Facts, stuck bool) (enough bool) {
-	p.report(c, f, func() { enough = p.live.watch.Early(f, false, stuck) })
+	p.report(c, f, false, func() { enough = p.live.watch.Early(f, false, stuck) })
 	return enough
 }
 
 // Ended implements proxy.Observer.
 func (p *forwarder) Ended(c *proxy.Connection, f *analysis.Facts, e proxy.Ended) {
 	p.metrics.Closed(e.At.Sub(c.At))
-	p.report(c, f, func() { p.live.watch.End(f) })
+	p.report(c, f, e.Answered, func() { p.live.watch.End(f) })
 }
 
 // report lets say judge a connection, and adds what only the proxy knows of it.
-func (p *forwarder) report(c *proxy.Connection, f *analysis.Facts, say func()) {
+func (p *forwarder) report(c *proxy.Connection, f *analysis.Facts, answered bool, say func()) {
 	f.Outgoing, f.Role = c.Outgoing, c.Map.Role
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.live.about = func(a *analysis.Connection) {
-		a.Outgoing = c.Outgoing
+		a.Outgoing, a.Answered = c.Outgoing, answered
 		if p.finder != nil {
 			a.Process = p.finder.find(c.Peer, c.Listen, c.At)
 		}

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -85,9 +86,15 @@ func (b *bench) contenders() (list []*target, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(list, &target{name: "etcdtap", config: func(listen, upstream string) (string, []string) {
-		return "", append([]string{etcdtap, "proxy", "--listen", listen, "--upstream", upstream, "--drain-timeout=-1s"}, b.extra...)
-	}}), nil
+	for _, v := range []struct {
+		name string
+		args []string
+	}{{"etcdtap", []string{"--processes=false"}}, {"etcdtap, naming processes", nil}} {
+		list = append(list, &target{name: v.name, config: func(listen, upstream string) (string, []string) {
+			return "", slices.Concat([]string{etcdtap, "proxy", "--listen", listen, "--upstream", upstream, "--drain-timeout=-1s"}, v.args, b.extra)
+		}})
+	}
+	return list, nil
 }
 
 func missing(what, packages string) {
