@@ -64,7 +64,6 @@ type queued struct {
 	number  int64
 	time    int64
 	tag     uint32 // hash of its endpoints
-	index   uint32 // scratch, see table.warm
 }
 
 // batch is a run of segments. Their payloads lie in the files' blocks.

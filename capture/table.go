@@ -77,7 +77,7 @@ type table struct {
 	made  uint32 // indexes handed out so far, with 0, which is never used
 	free  uint32 // first of the connections given back, chained by next
 
-	warmed uint16 // what warm has seen; it is kept so that the compiler lets it look
+	warmed uint32 // what warm has seen; it is kept so that the compiler lets it look
 }
 
 // slot is one place of the table. The tag is the whole hash, so growing never looks at a connection.
@@ -256,19 +256,22 @@ func (l *list) remove(t *table, i uint32) {
 // it cannot when each has to be found before the next one is looked at: of a million connections hardly one is in its caches.
 func (t *table) warm(segments []queued) {
 	mask := uint32(len(t.slots) - 1)
+	var seen uint32
 	for i := range segments {
-		x := &segments[i]
-		x.index = 0
-		if e := t.slots[x.tag&mask]; e.tag == x.tag {
-			x.index = e.index
+		seen |= t.slots[segments[i].tag&mask].tag
+	}
+	for i := range segments {
+		tag := segments[i].tag
+		for at, most := tag&mask, mostWarmed; t.slots[at].index != 0 && most > 0; at, most = (at+1)&mask, most-1 {
+			if e := t.slots[at]; e.tag == tag {
+				c := t.at(e.index)
+				seen |= uint32(c.flags | c.half[1].flags)
+				break
+			}
 		}
 	}
-	var flags uint16
-	for i := range segments {
-		if index := segments[i].index; index != 0 {
-			c := t.at(index)
-			flags |= c.flags | c.half[1].flags
-		}
-	}
-	t.warmed = flags
+	t.warmed = seen
 }
+
+// mostWarmed is how many slots are looked at for each segment: those in a line of the processor's cache.
+const mostWarmed = 8
