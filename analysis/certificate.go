@@ -35,7 +35,7 @@ type Certificate struct {
 }
 
 // CertificateCache finds a certificate that was seen before without parsing and digesting it again. The zero value works. It is
-// not safe for concurrent use. At its bound it forgets all.
+// not safe for concurrent use. At its bound it forgets all. It also lends what connections need for a moment.
 type CertificateCache struct {
 	certs map[uint64]*Certificate
 	names map[uint64]name
@@ -43,6 +43,31 @@ type CertificateCache struct {
 	seed  maphash.Seed
 
 	request tlswire.CertificateRequest // scratch
+	buffers [][]byte                   // for records that come in pieces, at most maxSpareBuffers of keepBuffer bytes
+}
+
+// maxSpareBuffers is how many buffers for records in pieces are kept for all connections: one is in use while the rest of its record is
+// on its way. Connections that are over hold none, so that the same few stay in the processor's cache.
+const maxSpareBuffers = 64
+
+// takeBuffer gives an empty buffer, nil where there is none.
+func (k *CertificateCache) takeBuffer() []byte {
+	if k == nil || len(k.buffers) == 0 {
+		return nil
+	}
+	last := len(k.buffers) - 1
+	b := k.buffers[last]
+	k.buffers = k.buffers[:last]
+	return b
+}
+
+// giveBuffer takes a buffer back that is no longer in use, and reports whether it keeps it.
+func (k *CertificateCache) giveBuffer(b []byte) bool {
+	if k == nil || cap(b) == 0 || cap(b) > keepBuffer || len(k.buffers) >= maxSpareBuffers {
+		return false
+	}
+	k.buffers = append(k.buffers, b[:0])
+	return true
 }
 
 type name struct {

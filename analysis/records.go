@@ -33,6 +33,9 @@ func (c *Conn) records(d Direction, p []byte) []byte {
 				return p[need:]
 			}
 		}
+		if cap(s.buf) == 0 {
+			s.buf = c.cache.takeBuffer()
+		}
 		s.buf = append(s.buf, p...)
 		return nil
 	}
@@ -61,6 +64,9 @@ func (c *Conn) fillRecord(d Direction, p []byte) []byte {
 		body := s.buf[tlswire.RecordHeaderLen:]
 		s.buf = s.buf[:0] // record does not write to the buffer
 		c.record(d, h, body)
+		if len(s.buf) == 0 && c.cache.giveBuffer(s.buf) {
+			s.buf = nil
+		}
 	}
 	return p[n:]
 }

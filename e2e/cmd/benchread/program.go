@@ -13,8 +13,11 @@ import (
 	"time"
 )
 
-// patience bounds one run of another program.
-const patience = 20 * time.Second
+// One run takes so long at the most: of a program that reads the whole capture, and of one that reads a slice.
+const (
+	patience      = 10 * time.Minute
+	slicePatience = 20 * time.Second
+)
 
 // program is a command that is measured on a file. The first one of a list is what the others are compared with.
 type program struct {
@@ -22,7 +25,8 @@ type program struct {
 	args  []string
 	on    *file
 	runs  []usage
-	never bool // it did not end in time, and is not tried again
+	limit time.Duration // of a run; 0: patience
+	never bool          // it did not end in time, and is not tried again
 }
 
 // usage is what one run took, as wait4 tells it.
@@ -39,8 +43,8 @@ func (s *settings) programs(whole, slice *file, stderr io.Writer) []program {
 		{title: "etcdtap -o json --certs", args: []string{s.etcdtap, "read", "--workers", "1", "-o", "json", "--certs", whole.name}, on: whole},
 		{title: "the same, 2 workers", args: []string{s.etcdtap, "read", "--workers", "2", "-o", "json", "--certs", whole.name}, on: whole},
 		{title: "etcdtap --problems (text)", args: []string{s.etcdtap, "read", "--workers", "1", "--problems", whole.name}, on: whole},
-		{title: "tshark, TLS fields (slice)", args: append([]string{"tshark", "-r", slice.name, "-T", "fields"}, tsharkFields()...), on: slice},
-		{title: "ssldump -j (slice)", args: []string{"ssldump", "-n", "-j", "-r", slice.name}, on: slice},
+		{title: "tshark, TLS fields (slice)", args: append([]string{"tshark", "-r", slice.name, "-T", "fields"}, tsharkFields()...), on: slice, limit: slicePatience},
+		{title: "ssldump -j (slice)", args: []string{"ssldump", "-n", "-j", "-r", slice.name}, on: slice, limit: slicePatience},
 	}
 	return slices.DeleteFunc(all, func(p program) bool {
 		_, err := exec.LookPath(p.args[0])
@@ -64,7 +68,7 @@ func (p *program) measure() {
 	if p.never {
 		return
 	}
-	ctx, stop := context.WithTimeout(context.Background(), patience)
+	ctx, stop := context.WithTimeout(context.Background(), cmp.Or(p.limit, patience))
 	defer stop()
 	cmd := exec.CommandContext(ctx, p.args[0], p.args[1:]...)
 	began := time.Now()
@@ -90,7 +94,7 @@ func table(w io.Writer, programs []program) {
 	for i := range programs {
 		p := &programs[i]
 		if p.never || len(p.runs) == 0 {
-			fmt.Fprintf(t, "|%s\t|did not end within %v\t|\t|\t|\t|\t|\t|\n", p.title, patience)
+			fmt.Fprintf(t, "|%s\t|did not end within %v\t|\t|\t|\t|\t|\t|\n", p.title, cmp.Or(p.limit, patience))
 			continue
 		}
 		wall := p.median(func(u usage) float64 { return u.wall.Seconds() })
