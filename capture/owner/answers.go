@@ -40,6 +40,7 @@ type answers struct {
 	byKey   map[key]*answer
 	ring    [maxAnswers]*answer // in the order of asking; the slot of the next one holds the oldest
 	foreign atomic.Int64
+	late    atomic.Bool // the last wait was in vain, and nothing was answered since
 	next    uint64 // number of answers begun; also the id of the next, by which the child's replies name it
 	stats   Stats
 }
@@ -74,6 +75,7 @@ func (x *answer) isOf(start time.Time) bool { return x.start.Sub(start).Abs() <=
 func (a *answers) give(id uint64, p analysis.Process) {
 	a.lock.Lock()
 	defer a.lock.Unlock()
+	a.late.Store(false)
 	if open := a.open(id); open != nil {
 		a.settle(open, p)
 	}
@@ -152,7 +154,8 @@ func (a *answers) settle(x *answer, p analysis.Process) {
 	close(x.done)
 }
 
-// find waits for the answer about a connection; ok is false when it was not asked for, or is forgotten, or its client is elsewhere.
+// find waits for the answer about a connection, unless the one before was waited for in vain: whoever asks may have thousands to ask about,
+// and a child that hangs must not hold them up for each. ok is false when it was not asked for, or is forgotten, or its client is elsewhere.
 func (a *answers) find(k key, start time.Time, wait time.Duration) (p analysis.Process, ok bool) {
 	a.lock.Lock()
 	x := a.byKey[k]
@@ -161,7 +164,7 @@ func (a *answers) find(k key, start time.Time, wait time.Duration) (p analysis.P
 		return analysis.Process{}, false
 	}
 	if !x.settled() {
-		if wait <= 0 {
+		if wait <= 0 || a.late.Load() {
 			return analysis.Process{Why: whyNotYet}, true
 		}
 		timer := time.NewTimer(wait)
@@ -169,6 +172,7 @@ func (a *answers) find(k key, start time.Time, wait time.Duration) (p analysis.P
 		select {
 		case <-x.done:
 		case <-timer.C:
+			a.late.Store(true)
 			return analysis.Process{Why: whyNotYet}, true
 		}
 	}
