@@ -35,8 +35,8 @@ type Watch struct {
 
 // watchKey tells connections apart.
 type watchKey struct {
-	client, server netip.AddrPort
-	start          int64 // nanoseconds since the Unix epoch
+	one, other netip.AddrPort
+	start      int64 // nanoseconds since the Unix epoch
 }
 
 // reported is what was reported of a connection that goes on.
@@ -51,7 +51,14 @@ type reported struct {
 // maxTold bounds how many connections that go on are remembered, some 100 bytes each; of those beyond it only the end is reported.
 const maxTold = 1 << 20
 
-func keyOfFacts(f *Facts) watchKey { return watchKey{f.Client, f.Server, f.Start.UnixNano()} }
+// keyOfFacts is the same for a connection whose client and server were taken for each other at first, as a capture that begins in its
+// midst may.
+func keyOfFacts(f *Facts) watchKey {
+	if f.Client.Compare(f.Server) > 0 {
+		return watchKey{f.Server, f.Client, f.Start.UnixNano()}
+	}
+	return watchKey{f.Client, f.Server, f.Start.UnixNano()}
+}
 
 // Early takes a connection that has not ended. settled says that nothing can change its fate any more, stuck that it is time to report it
 // whatever its fate is. It reports whether it knows enough: then it need not be asked again before the end.

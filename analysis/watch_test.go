@@ -139,3 +139,16 @@ func TestRepeatsOfLines(t *testing.T) {
 		t.Errorf("told (-want +got):\n%s", d)
 	}
 }
+
+// TestWatchTurnedRound: a connection whose client and server were taken for each other is still the same one.
+func TestWatchTurnedRound(t *testing.T) {
+	w, got := watching()
+	s := transcript{loses(FromClient, -1), client("more")}
+	f := feeding{}.facts(s)
+	f.Client, f.Server = f.Server, f.Client
+	w.Early(f, false, true)
+	w.End(feeding{}.facts(s))
+	if d := cmp.Diff([]string{"whole partial []"}, *got); d != "" || w.Open() != 0 {
+		t.Errorf("%d remembered, reports (-want +got):\n%s", w.Open(), d)
+	}
+}
