@@ -41,7 +41,7 @@ type answers struct {
 	ring    [maxAnswers]*answer // in the order of asking; the slot of the next one holds the oldest
 	foreign atomic.Int64
 	late    atomic.Bool // the last wait was in vain, and nothing was answered since
-	next    uint64 // number of answers begun; also the id of the next, by which the child's replies name it
+	next    uint64      // number of answers begun; also the id of the next, by which the child's replies name it
 	stats   Stats
 }
 
