@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"time"
 )
@@ -23,6 +24,7 @@ type repeatedKind struct {
 	server  netip.AddrPort
 	outcome Outcome
 	codes   uint64
+	leaves  [2]uint64   // of the certificates, see leavesOf
 	entry   bool        // lines of a log that have no connection
 	group   logGroupKey // of them
 }
@@ -46,12 +48,26 @@ type Repeat struct {
 // Connection counts a connection, and reports whether it is to be shown: it is the first of its kind for RepeatWindow, or says more
 // than the one before.
 func (r *Repeats) Connection(c *Connection, now time.Time) (show bool) {
-	k := repeatedKind{client: c.Client.Addr(), server: c.Server, outcome: c.Outcome, codes: hashCodes(c.Findings)}
+	k := repeatedKind{client: c.Client.Addr(), server: c.Server, outcome: c.Outcome, codes: hashCodes(c.Findings), leaves: leavesOf(c.Facts)}
 	n := Repeat{Client: k.client, Server: k.server, Endpoint: c.Endpoint, Outcome: c.Outcome, kind: k}
 	if w := c.Worst(); w != nil {
 		n.Code, n.Severity = w.Code, w.Severity
 	}
 	return r.count(n, now)
+}
+
+// leavesOf is what the certificates that both sides presented begin their digests with: who shows another one is another client, or the
+// same after a renewal.
+func leavesOf(f *Facts) (leaves [2]uint64) {
+	if f.TLS == nil {
+		return leaves
+	}
+	for d := range leaves {
+		if chain := f.TLS.Certificates[d].Chain; len(chain) > 0 {
+			leaves[d] = binary.BigEndian.Uint64(chain[0].SHA256[:])
+		}
+	}
+	return leaves
 }
 
 // LogEntry is Connection for a line of a log that found none.

@@ -94,14 +94,14 @@ func compareViews(t *testing.T, proxied []watched, others map[string][]watched, 
 	}
 	for _, p := range proxied {
 		for name, list := range others {
-			places, want := listeners, legs([]watched{p})
-			if name == ownFile { // one connection stands for both
-				places, want = []uint16{p.Server.Port}, 1
+			places, want, leg := listeners, legs([]watched{p}), p
+			if name == ownFile { // one connection stands for both, and the proxy's own port may be another connection's client
+				places, want, leg.Outgoing = []uint16{p.Server.Port}, 1, nil
 			}
 			found := 0
 			for i := range list {
 				c := &list[i]
-				if !p.isLeg(c, places...) {
+				if !leg.isLeg(c, places...) {
 					continue
 				}
 				found++

@@ -25,6 +25,7 @@ type tail struct {
 	file   *os.File
 	read   int64 // bytes read of file
 	buffer []byte
+	most   int64  // bytes read at one poll, that whoever polls has other things to do; 0 is no bound
 	ended  func() // called when no more bytes come of what was read so far: another file, or the same one from its beginning, follows; nil for nothing
 }
 
@@ -38,8 +39,9 @@ func newTail(name string) (*tail, error) {
 
 // poll gives all bytes that have come since the last call to take.
 func (t *tail) poll(take func([]byte)) error {
-	if err := t.drain(take); err != nil {
-		return err
+	from := t.read
+	if err := t.drain(take); err != nil || t.most > 0 && t.read-from >= t.most {
+		return err // there is more, and its time will come
 	}
 	switch replaced, err := t.replaced(); {
 	case err != nil || !replaced:
@@ -52,6 +54,8 @@ func (t *tail) poll(take func([]byte)) error {
 	if err != nil {
 		return err
 	}
+	defer func(most int64) { t.most = most }(t.most)
+	t.most = 0
 	if err := t.drain(take); err != nil { // what was written to the old file until it was renamed
 		f.Close()
 		return err
@@ -63,7 +67,7 @@ func (t *tail) poll(take func([]byte)) error {
 }
 
 func (t *tail) drain(take func([]byte)) error {
-	for {
+	for from := t.read; t.most == 0 || t.read-from < t.most; {
 		n, err := t.file.Read(t.buffer)
 		t.read += int64(n)
 		if n > 0 {
@@ -76,6 +80,7 @@ func (t *tail) drain(take func([]byte)) error {
 			return err
 		}
 	}
+	return nil
 }
 
 // replaced reports whether the name leads to another file now. A file that was cut short is rewound.

@@ -58,6 +58,7 @@ func (e *environment) newLiveLogs(names []string, x *analysis.Explainer) (*liveL
 		}
 		source := newLogSource(name)
 		source.reader.Stats.Lines = t.toEnd()
+		t.most = maxPolled
 		l.tails = append(l.tails, &liveTail{tail: t, source: source})
 	}
 	return l, nil
@@ -132,6 +133,9 @@ func (l *liveLogs) close() {
 		}
 	}
 }
+
+// maxPolled bounds what is read of a log at one poll, in bytes, ten times a second: packets are waiting. It is 80 MB a second.
+const maxPolled = 8 << 20
 
 // maxCounted bounds how much of a log that is there already is read to count its lines, in bytes: a second's work. The lines of a
 // longer one are told by the file's name alone.
