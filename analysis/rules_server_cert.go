@@ -44,11 +44,15 @@ func (v *view) serverCertRefused() {
 		r := &v.f.TLS.Encrypted[FromClient].Shape[0]
 		f := v.add(CodeServerCertRefused, Likely, "in TLS 1.3 this is encrypted and inferred from record lengths: after the server's certificate the client sent an alert where its Finished was due, so it refuses etcd's certificate, not the other way round")
 		f.saw(FromClient, r.Packet, r.At, "encrypted record of "+itoa(r.Length)+" bytes where at least "+itoa(finishedRecord(v.f.TLS.CipherSuite))+" were due: an alert")
+		v.suspectsDetour(f)
 		return
 	}
 	f := v.add(CodeServerCertRefused, Certain, "the client refused etcd's certificate with the alert "+a.Code.String()+", not the other way round"+v.whyRefused(a)).sawAlert(a)
 	c := &v.f.TLS.Certificates[FromServer]
 	if len(c.Chain) == 0 {
+		if a.Code != alertUnknownCA {
+			v.suspectsDetour(f)
+		}
 		return
 	}
 	seen := "Certificate " + brief(c.Chain[0].Subject) + ", issuer " + brief(c.Chain[0].Issuer) + ", SHA-256 " + hexBytes(c.Chain[0].SHA256[:])
@@ -75,7 +79,9 @@ func (v *view) whyRefused(a *Alert) string {
 	text := "; the alert does not say why, and the certificate is in its period"
 	switch {
 	case v.nameMismatch() != "":
-		text += "; it lacks the address " + v.f.Server.Addr().String() + ", which matters if the client used that address, and its issuer is "
+		text += "; it lacks the address " + v.f.dialed().Addr().String() + v.ofProxy() + ", which matters if the client used that address, and its issuer is "
+	case v.askedFor() == "" && !v.f.dialed().IsValid():
+		text += ", which leaves the name that the client expects, and its issuer: "
 	case v.askedFor() != "":
 		text += " and valid for the name asked for, which leaves its issuer: "
 	default:
@@ -104,10 +110,11 @@ func (v *view) nameMismatch() string {
 		}
 		return "the client asked for " + brief(h.ServerName) + ", and the certificate is valid for " + sans(leaf)
 	}
-	if !v.f.Server.IsValid() || hasIP(leaf, v.f.Server.Addr()) {
+	to := v.f.dialed()
+	if !to.IsValid() || hasIP(leaf, to.Addr()) {
 		return ""
 	}
-	return "the client asked for no name, so for the address " + v.f.Server.Addr().String() + ", and the certificate is valid for " + sans(leaf)
+	return "the client asked for no name, so for the address " + to.Addr().String() + v.ofProxy() + ", and the certificate is valid for " + sans(leaf)
 }
 
 // namesExactly reports whether the certificate has the very name, and no address looks like it: then VerifyHostname, which takes all
@@ -136,14 +143,14 @@ func (v *view) serverName() {
 		if asked {
 			f.Confidence = Certain
 		}
-		f.saw(FromServer, c.Packet, c.At, "certificate valid for "+sans(v.serverLeaf())).sawAlert(a)
+		v.blamesDetour(f.saw(FromServer, c.Packet, c.At, "certificate valid for "+sans(v.serverLeaf())).sawAlert(a))
 	case v.result == OutcomeEstablished && v.unusedByClient():
 		f := v.add(CodeServerNameMismatch, Likely, text+"; the client completed the handshake and closed without sending anything, as curl does when the name is wrong")
 		if !asked { // or a probe, or a client behind NAT that used another address
 			f.Severity, f.Confidence, f.AtFault = Warning, Possible, FaultUnknown
 			f.Meaning += ", and as health checks do"
 		}
-		f.saw(FromServer, c.Packet, c.At, "certificate valid for "+sans(v.serverLeaf()))
+		v.blamesDetour(f.saw(FromServer, c.Packet, c.At, "certificate valid for "+sans(v.serverLeaf())))
 	case asked && v.result == OutcomeEstablished:
 		f := v.add(CodeServerNameMismatch, Possible, text+"; this client did not mind")
 		f.Severity = Info

@@ -117,8 +117,10 @@ func (e endpoint) String() string {
 }
 
 type finding struct {
-	Code     string `json:"code"`
-	Severity string `json:"severity"`
+	Code     string   `json:"code"`
+	Severity string   `json:"severity"`
+	Meaning  string   `json:"meaning"`
+	Fix      []string `json:"fix"`
 }
 
 type tlsObject struct {

@@ -34,6 +34,8 @@ func TestProxyEtcd(t *testing.T) {
 		{"PROXY protocol", proxyHeaders},
 		{"unix sockets and IPv6", proxyOtherSockets},
 		{"names", proxyNames},
+		{"address that the certificate lacks", proxyDetour},
+		{"etcd on a unix socket", proxyEtcdUnix},
 		{"reload", proxyReload},
 		{"drain", proxyDrain},
 		{"socket activation", proxyActivated},

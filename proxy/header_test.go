@@ -60,9 +60,12 @@ func TestAcceptProxy(t *testing.T) {
 					t.Errorf("%q, %v, want %q", got, err, want)
 				}
 				info, f, _ := r.first(t, 1)
-				client := info.Peer
+				client, dialed := info.Peer, netip.MustParseAddrPort(p.addr())
 				if trusted && header != nil {
-					client = netip.MustParseAddrPort("192.0.2.7:5678")
+					client, dialed = netip.MustParseAddrPort("192.0.2.7:5678"), netip.MustParseAddrPort("192.0.2.1:2379")
+				}
+				if got := info.ConnectedTo(); got != dialed {
+					t.Errorf("the client connected to %v, want %v", got, dialed)
 				}
 				if info.Client != client || f.Client != client || info.Peer != addrPort(c.LocalAddr()) || f.Stream[0].Bytes != int64(len(want)) {
 					t.Errorf("%+v, %v", info, f.Client)

@@ -25,6 +25,14 @@ type Connection struct {
 	TimedOut    bool           // valid iff DialError != nil: nothing answered
 }
 
+// ConnectedTo is the address that the client connected to, as far as is known: ours, or that of the proxy before us. Zero for a unix socket.
+func (c *Connection) ConnectedTo() netip.AddrPort {
+	if c.Destination.IsValid() {
+		return c.Destination
+	}
+	return c.Listen
+}
+
 // Ended is how a connection went.
 type Ended struct {
 	At       time.Time

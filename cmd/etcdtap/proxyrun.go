@@ -154,7 +154,7 @@ func (p *forwarder) Ended(c *proxy.Connection, f *analysis.Facts, e proxy.Ended)
 
 // report lets say judge a connection, and adds what only the proxy knows of it.
 func (p *forwarder) report(c *proxy.Connection, f *analysis.Facts, answered bool, say func()) {
-	f.Outgoing, f.Role = c.Outgoing, c.Map.Role
+	f.Outgoing, f.Dialed, f.Role = c.Outgoing, c.ConnectedTo(), c.Map.Role
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.live.about = func(a *analysis.Connection) {
