@@ -32,12 +32,18 @@ func closedPort(t *testing.T) string {
 // blackHole is a loopback address whose backlog is full: it answers no SYN.
 func blackHole(t *testing.T) string {
 	t.Helper()
+	return fillBacklog(t, netip.MustParseAddrPort("127.0.0.1:0"))
+}
+
+// fillBacklog listens on an address of IPv4, accepts nothing, and fills the backlog up.
+func fillBacklog(t *testing.T, at netip.AddrPort) string {
+	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Close(fd) })
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: at.Addr().As4(), Port: int(at.Port())}); err != nil {
 		t.Fatal(err)
 	}
 	unix.Listen(fd, 0)
@@ -102,25 +108,6 @@ func TestClientGoneWhileDialing(t *testing.T) {
 	c.Close()
 	if _, f, _ := r.first(t, 1); f.Stream[0].Close != analysis.CloseRST {
 		t.Errorf("closed %v", f.Stream[0].Close)
-	}
-}
-
-// TestNextAddress: the second address of a name is tried when the first refuses.
-func TestNextAddress(t *testing.T) {
-	up := netip.MustParseAddrPort(upstream(t, echo))
-	r := &recorder{}
-	p := start(t, &Server{Observer: r}, fmt.Sprintf("etcd.invalid:%d", up.Port()))
-	p.names.mu.Lock()
-	p.names.known = map[string]resolved{"etcd.invalid": {at: time.Now().Add(time.Hour), ips: []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.1")}}}
-	p.names.mu.Unlock()
-	c := p.dial()
-	io.WriteString(c, "x")
-	if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
-		t.Fatal(err)
-	}
-	c.Close()
-	if info, f, _ := r.first(t, 1); info.Upstream != up || f.Server != up || !info.Outgoing.IsValid() {
-		t.Errorf("%+v", info)
 	}
 }
 
