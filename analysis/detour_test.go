@@ -49,6 +49,8 @@ func TestDetour(t *testing.T) {
 			checkFindings(t, c.Findings)
 			if r := find(c.Findings, CodeServerCertRefused); r == nil || !strings.Contains(r.Meaning, tt.refusal) {
 				t.Errorf("want a refusal that says %q: %+v", tt.refusal, r)
+			} else if advises := strings.Contains(r.Fix[0], "lead to 10.0.0.7:12379"); advises != (tt.found && tt.dialed.IsValid()) {
+				t.Errorf("the refusal's fix: %q", r.Fix)
 			}
 			m := find(c.Findings, CodeServerNameMismatch)
 			if m == nil || !tt.found {

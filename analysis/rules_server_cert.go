@@ -48,6 +48,9 @@ func (v *view) serverCertRefused() {
 		return
 	}
 	f := v.add(CodeServerCertRefused, Certain, "the client refused etcd's certificate with the alert "+a.Code.String()+", not the other way round"+v.whyRefused(a)).sawAlert(a)
+	if a.Code != alertUnknownCA && v.f.proxied() && v.nameMismatch() != "" {
+		v.sawDetour(f)
+	}
 	c := &v.f.TLS.Certificates[FromServer]
 	if len(c.Chain) == 0 {
 		if a.Code != alertUnknownCA {

@@ -92,6 +92,7 @@ func (c *conn) clientGone(r readiness) {
 		c.reset = true
 		c.tellOpened(errClientGone)
 		c.tellClose(analysis.FromClient, analysis.CloseRST)
+		resetOnClose(c.side[analysis.FromServer].fd) // it may have accepted by now
 		c.end(ByPeers)
 		return
 	}

@@ -146,7 +146,13 @@ func (c *conn) dialed() {
 	if fd < 0 {
 		return
 	}
-	if err := socketError(fd); err != nil {
+	switch err := socketError(fd); err {
+	case nil:
+	case unix.ECONNRESET, unix.EPIPE: // who does not accept refuses: this one has accepted, and reset before we looked
+		c.accepted()
+		c.broken(analysis.FromServer, err)
+		return
+	default:
 		c.closeSide(analysis.FromServer)
 		c.dial.err = err
 		c.tryAddress()
@@ -166,13 +172,18 @@ func (c *conn) dialTimedOut() {
 	c.rearmed()
 }
 
-// connected begins to relay. The client's first bytes are mostly there already.
-func (c *conn) connected() {
+// accepted ends the dial: the upstream has taken the connection.
+func (c *conn) accepted() {
 	c.phase, c.dial, c.deadline = relaying, nil, time.Time{}
 	c.active = c.l.now
 	c.info.Outgoing = localEndpoint(c.side[analysis.FromServer].fd)
 	c.tellOpened(nil)
 	c.listener.dialWorks(c.l.s)
+}
+
+// connected begins to relay. The client's first bytes are mostly there already.
+func (c *conn) connected() {
+	c.accepted()
 	if h := c.l.s.header(c.info); len(h) > 0 {
 		if err := c.write(analysis.FromClient, h); err != nil {
 			c.broken(analysis.FromServer, err)
