@@ -145,6 +145,10 @@ type watcher struct {
 	early looks
 }
 
+// watcherLag is how long the watcher lets events gather once there is one: a handshake is some ten of them, and to be woken for each by
+// a loop on another processor costs more than to analyse them. Nobody sees a report that is late by as much.
+const watcherLag = 2 * time.Millisecond
+
 // watchAll runs until the queue is closed and empty.
 func (s *Server) watchAll() {
 	t := &watcher{s: s}
@@ -158,6 +162,7 @@ func (s *Server) watchAll() {
 		}
 		select {
 		case <-s.queue.ready:
+			time.Sleep(watcherLag)
 		case looking = <-tick:
 		}
 		for {

@@ -92,7 +92,7 @@ func (b *bench) fresh(ctx context.Context, t *target) error {
 	var made atomic.Int64
 	var failed atomic.Pointer[error]
 	var wait sync.WaitGroup
-	begun := time.Now()
+	begun, cpu := time.Now(), t.cpu()
 	end := begun.Add(b.each)
 	request := dataRecords(recordHeader + smallBody)
 	for range newAtOnce {
@@ -118,6 +118,9 @@ func (b *bench) fresh(ctx context.Context, t *target) error {
 		return *err
 	}
 	b.add(t, newRate, float64(made.Load())/time.Since(begun).Seconds())
+	if t.cmd != nil {
+		b.add(t, newCPU, float64((t.cpu()-cpu).Microseconds())/float64(made.Load()))
+	}
 	return nil
 }
 

@@ -27,6 +27,7 @@ type bench struct {
 	each    time.Duration // of one measurement
 	idle    int           // connections
 	only    string        // "": all
+	measure string        // the measurement that is taken; "": all
 	extra   flags         // for etcdtap
 	dir     string
 	backend *backend
@@ -35,7 +36,7 @@ type bench struct {
 }
 
 // measures are what is measured, in the order in which it is printed.
-var measures = []string{bulkRate, bulkCPU, smallMedian, smallTail, newRate, idleMemory}
+var measures = []string{bulkRate, bulkCPU, smallMedian, smallTail, newRate, newCPU, idleMemory}
 
 const (
 	bulkRate    = "bulk, 4 connections, GB/s"
@@ -43,6 +44,7 @@ const (
 	smallMedian = "small request, p50, µs"
 	smallTail   = "small request, p99, µs"
 	newRate     = "new TLS connections per second"
+	newCPU      = "proxy's CPU µs per new connection"
 	idleMemory  = "memory per idle connection, KiB"
 )
 
@@ -59,6 +61,7 @@ func main() {
 	flag.DurationVar(&b.each, "each", time.Second, "`time` of one measurement")
 	flag.IntVar(&b.idle, "idle", 2000, "idle connections")
 	flag.StringVar(&b.only, "only", "", "measure this contender and the direct connection alone, such as etcdtap")
+	flag.StringVar(&b.measure, "measure", "", "take this measurement alone: memory, bulk, small or new")
 	flag.Var(&b.extra, "flag", "another `flag` for etcdtap proxy, such as --pprof; repeatable")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
@@ -88,7 +91,7 @@ func (b *bench) run(ctx context.Context) (err error) {
 	for round := range b.rounds {
 		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, b.rounds)
 		for i := range b.targets {
-			if err := b.measure(ctx, b.targets[(i+round)%len(b.targets)]); err != nil {
+			if err := b.contender(ctx, b.targets[(i+round)%len(b.targets)]); err != nil {
 				return err
 			}
 		}
@@ -97,14 +100,27 @@ func (b *bench) run(ctx context.Context) (err error) {
 	return nil
 }
 
-// measure takes every measurement of one contender once, with a process that was just started.
-func (b *bench) measure(ctx context.Context, t *target) error {
+// takes are the measurements of one contender.
+func (b *bench) takes() (list []func(context.Context, *target) error) {
+	for _, take := range []struct {
+		name string
+		f    func(context.Context, *target) error
+	}{{"memory", b.memory}, {"bulk", b.bulk}, {"small", b.small}, {"new", b.fresh}} {
+		if b.measure == "" || b.measure == take.name {
+			list = append(list, take.f)
+		}
+	}
+	return list
+}
+
+// contender takes every measurement of one contender once, with a process that was just started.
+func (b *bench) contender(ctx context.Context, t *target) error {
 	if err := t.start(ctx, b); err != nil {
 		return err
 	}
 	defer t.stop()
 	runtime.GC()
-	for _, take := range []func(context.Context, *target) error{b.memory, b.bulk, b.small, b.fresh} {
+	for _, take := range b.takes() {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

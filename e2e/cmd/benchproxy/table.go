@@ -75,6 +75,8 @@ func (g goal) verdict(ratio, figure float64) string {
 		value = figure
 	}
 	switch {
+	case g == goal{}:
+		return ""
 	case value == 0:
 		return "not measured"
 	case g.most > 0 && value > g.most, g.least > 0 && value < g.least:
