@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/etcdtap/etcdtap/analysis"
+	"github.com/etcdtap/etcdtap/capture"
 	"github.com/etcdtap/etcdtap/capture/live"
 )
 
@@ -133,6 +134,11 @@ func (e *environment) capture(ctx context.Context, args []string, f *captureFlag
 	expression, err := f.expression(args)
 	if err != nil {
 		return err
+	}
+	if expression != "" && capture.HasPcap {
+		if _, err := capture.NewFilter(expression); err != nil {
+			return &usageError{err, "for example 'host 10.0.0.7 and tcp port 2380'; see pcap-filter(7)"}
+		}
 	}
 	x, err := f.etcd.expectations()
 	if err != nil {
