@@ -124,12 +124,12 @@ func (c *Conn) message(d Direction, t tlswire.HandshakeType, body []byte) {
 	var err *tlswire.SyntaxError
 	switch t {
 	case tlswire.HandshakeClientHello:
-		s.hello = append(s.hello[:0], body...)
-		err = c.client.Unmarshal(s.hello)
+		err = c.client.Unmarshal(body)
+		s.ownClientHello(&c.client, len(body))
 		f.ClientHello, f.ClientHelloAt, f.Malformed = &c.client, Moment{c.at, c.packet}, err != nil
 	case tlswire.HandshakeServerHello:
-		s.hello = append(s.hello[:0], body...)
-		err = c.server.Unmarshal(s.hello)
+		err = c.server.Unmarshal(body)
+		s.ownServerHello(&c.server, len(body))
 		c.serverHello()
 	case tlswire.HandshakeCertificate:
 		err = c.certificates(d, body)

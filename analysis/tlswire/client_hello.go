@@ -7,7 +7,7 @@ import (
 // Extension is one extension of a hello, in the order of the wire.
 type Extension struct {
 	Type ExtensionType
-	Data []byte // aliases the message
+	Data []byte // aliases the message. analysis.Facts have none of a key_share: see KeyShares
 }
 
 // KeyShare is one offer of a key exchange (RFC 8446, Section 4.2.8); the key itself is of no interest.
