@@ -42,7 +42,7 @@ func TestAnswerPlaintext(t *testing.T) {
 	for _, contentType := range []string{"application/grpc", "text/plain"} {
 		var protocols http.Protocols
 		protocols.SetUnencryptedHTTP2(true)
-		transport := &http.Transport{Protocols: &protocols}
+		transport := &http.Transport{Protocols: &protocols, DisableKeepAlives: true}
 		request, _ := http.NewRequestWithContext(context.Background(), "POST", "http://"+p.addr()+"/etcdserverpb.KV/Range", strings.NewReader("xxxxx"))
 		request.Header.Set("Content-Type", contentType)
 		response, err := transport.RoundTrip(request)
