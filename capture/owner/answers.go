@@ -40,6 +40,7 @@ type answers struct {
 	byKey   map[key]*answer
 	ring    [maxAnswers]*answer // in the order of asking; the slot of the next one holds the oldest
 	foreign atomic.Int64
+	flood   *allowance  // of look-ups, guarded by lock
 	late    atomic.Bool // the last wait was in vain, and nothing was answered since
 	next    uint64      // number of answers begun; also the id of the next, by which the child's replies name it
 	stats   Stats
@@ -66,6 +67,20 @@ func (a *answers) begin(k key, start time.Time) (id uint64, asked bool) {
 	a.byKey[k] = *slot
 	a.stats.Asked++
 	return id, false
+}
+
+// affordable reports whether one more look-up is within lookUpsPerSecond, and counts it if it is.
+func (a *answers) affordable() bool {
+	a.lock.Lock()
+	defer a.lock.Unlock()
+	if a.flood == nil {
+		a.flood = newAllowance(1, burstLookUps*time.Second/lookUpsPerSecond)
+	}
+	if !a.flood.has() {
+		return false
+	}
+	a.flood.spend(time.Second / lookUpsPerSecond)
+	return true
 }
 
 // isOf reports whether the answer is about the connection that began then.

@@ -253,6 +253,10 @@ func (f *Finder) Ask(client, server netip.AddrPort, start time.Time) {
 // put hands a question to the child, unless it has more than enough. It does not wait, and takes a few microseconds, as handing it to
 // another goroutine would.
 func (f *Finder) put(q question) {
+	if !f.answers.affordable() {
+		f.answers.drop(q.id)
+		return
+	}
 	var sent error
 	err := f.socket.Write(func(fd uintptr) bool {
 		var buf [questionLen]byte

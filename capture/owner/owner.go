@@ -46,6 +46,10 @@ const (
 	// queueBytes is how much the socket to the child holds of questions that wait, by the kernel's count: some 200. A look-up takes some
 	// 0.1 ms to 1 ms: who waits behind more than this has ended before its turn, and an answer that says so at once is better.
 	queueBytes = 64 << 10
+	// lookUpsPerSecond and burstLookUps bound the look-ups: a flood of connections would cost as much processor time again to name their
+	// processes, and is mostly one process over and over. A deployment that starts opens some hundred connections at once, and then few.
+	lookUpsPerSecond = 50
+	burstLookUps     = 200
 	// childPriority is the child's nice value where it can be had.
 	childPriority = -10
 	// maxAnswers is how many answers are remembered, a kilobyte each at the most: connections are reported when their fate is known, a
