@@ -152,3 +152,18 @@ func TestWatchTurnedRound(t *testing.T) {
 		t.Errorf("%d remembered, reports (-want +got):\n%s", w.Open(), d)
 	}
 }
+
+// TestRepeatsOfCertificates: who presents another certificate is shown, though all else is the same.
+func TestRepeatsOfCertificates(t *testing.T) {
+	var r Repeats
+	show := func(first byte) bool {
+		c := Connection{Facts: &Facts{Client: testClient, Server: testServer, TLS: new(TLSFacts)}, Outcome: OutcomeEstablished}
+		c.TLS.Certificates[FromClient].Chain = []*Certificate{{SHA256: [32]byte{first}}}
+		return r.Connection(&c, testTime)
+	}
+	for i, want := range []bool{true, false, true, false} {
+		if got := show(byte(i / 2)); got != want {
+			t.Errorf("connection %d shown: %v, want %v", i+1, got, want)
+		}
+	}
+}
