@@ -84,12 +84,12 @@ func NewConn(client, server netip.AddrPort, at time.Time) *Conn {
 
 // Reset makes c observe another connection, keeping its buffers. Facts that it gave before are no longer valid.
 func (c *Conn) Reset(client, server netip.AddrPort, at time.Time) {
-	c.facts = Facts{Client: client, Server: server, Start: at, End: at}
 	c.packet, c.at, c.told, c.done = 0, at, 0, false
 	if !c.used { // a million half-open connections are reported with one Conn
-		c.stream[FromClient].ended, c.stream[FromServer].ended = false, false
+		c.resetUnused(client, server, at)
 		return
 	}
+	c.facts = Facts{Client: client, Server: server, Start: at, End: at}
 	c.used = false
 	t := &c.tls
 	shape, alerts, violations := [2][]RecordShape{t.Encrypted[0].Shape, t.Encrypted[1].Shape}, t.Alerts, t.Violations
@@ -102,6 +102,21 @@ func (c *Conn) Reset(client, server netip.AddrPort, at time.Time) {
 		c.stream[d].reset()
 	}
 	c.plain = recycle(c.plain)
+}
+
+// resetUnused is Reset where nothing was told of the streams but how they ended: it puts back what may have been set since, and no more.
+func (c *Conn) resetUnused(client, server netip.AddrPort, at time.Time) {
+	f := &c.facts
+	f.Client, f.Server, f.Start, f.End = client, server, at, at
+	f.Outgoing, f.Dialed, f.Role = netip.AddrPort{}, netip.AddrPort{}, EndpointOther // what a producer may have added
+	f.RolesGuessed, f.Ended, f.Until, f.TCP = false, CloseNone, time.Time{}, TCPFacts{}
+	for d := range f.Stream {
+		s := &f.Stream[d]
+		if s.Close != CloseNone {
+			s.Close, s.ClosedAt, s.ClosePacket = CloseNone, time.Time{}, 0
+		}
+		c.stream[d].ended = false
+	}
 }
 
 func (s *stream) reset() {
@@ -340,6 +355,9 @@ func (c *Conn) End() {
 func (c *Conn) Facts() *Facts {
 	if !c.done {
 		c.done = true
+		if !c.used {
+			return &c.facts // there is nothing to finish
+		}
 		c.End()
 		f := &c.facts
 		if f.hasTLS() {

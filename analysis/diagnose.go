@@ -90,13 +90,16 @@ func (d *Diagnoser) again(f *Facts, counted bool, series []Finding) Connection {
 // look draws the outcome.
 func (d *Diagnoser) look(f *Facts) *view {
 	d.begin()
-	d.servers.learn(f)
 	v := &d.view
 	endpoint := f.Role
 	if endpoint == EndpointOther {
 		endpoint = d.Expectations.Endpoint(f.Server)
 	}
-	*v = view{f: f, endpoint: endpoint, known: d.servers[f.Server], expect: &d.Expectations, found: v.found[:0]}
+	*v = view{f: f, endpoint: endpoint, expect: &d.Expectations, found: v.found[:0], silent: f.Silent()}
+	if !v.silent {
+		d.servers.learn(f)
+		v.known = d.servers[f.Server]
+	}
 	if f.TLS != nil {
 		v.shape = f.Shape()
 	}
@@ -107,7 +110,11 @@ func (d *Diagnoser) look(f *Facts) *view {
 // judge draws the outcome and applies the rules.
 func (d *Diagnoser) judge(f *Facts) *view {
 	v := d.look(f)
-	for _, r := range rules {
+	applied := rules[:]
+	if v.silent {
+		applied = silentRules[:]
+	}
+	for _, r := range applied {
 		r(v)
 	}
 	return v
@@ -176,7 +183,8 @@ var rules = [...]func(*view){
 type view struct {
 	f        *Facts
 	endpoint Endpoint
-	known    habits // of the server, this connection included
+	silent   bool   // nobody sent a byte
+	known    habits // of the server, this connection included; not looked up for a silent one
 	expect   *Expectations
 	shape    Shape
 	result   Outcome

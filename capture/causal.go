@@ -108,7 +108,7 @@ func (t *Tracker) turnRound(c *connection) {
 	c.swap()
 	x := t.attachments[c.stream]
 	x.store[0], x.store[1] = x.store[1], x.store[0]
-	x.conn.Reset(addrPort(c.ends[0].addr, c.ends[0].port), addrPort(c.ends[1].addr, c.ends[1].port), moment(c.start))
+	x.conn.Reset(c.client(), c.server(), moment(c.start))
 }
 
 // anchored lets go what waited for the SYN.

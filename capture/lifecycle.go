@@ -2,6 +2,7 @@ package capture
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -228,10 +229,7 @@ func (t *Tracker) forget(i uint32) {
 func (r *reassembler) conclude(c *connection, x *attachment) {
 	packet, now := r.packet, r.now
 	r.packet, r.now = c.last, c.seen // what is missing is missed as of the last packet
-	first := analysis.FromClient
-	if c.half[1].closed != analysis.CloseNone && c.closing[1].packet < c.closing[0].packet {
-		first = analysis.FromServer
-	}
+	first := c.closedFirst()
 	for _, d := range [...]analysis.Direction{first, first.Other()} {
 		l := lane{reassembler: r, out: x.conn, d: d, c: c, h: &c.half[d], x: x, s: &x.store[d]}
 		l.settle()
@@ -244,6 +242,18 @@ func (r *reassembler) conclude(c *connection, x *attachment) {
 	x.describe(c)
 }
 
+// closedFirst is the direction whose close is told first.
+func (c *connection) closedFirst() analysis.Direction {
+	if c.half[1].closed != analysis.CloseNone && c.closing[1].packet < c.closing[0].packet {
+		return analysis.FromServer
+	}
+	return analysis.FromClient
+}
+
+// client and server are the connection's endpoints.
+func (c *connection) client() netip.AddrPort { return addrPort(c.ends[0].addr, c.ends[0].port) }
+func (c *connection) server() netip.AddrPort { return addrPort(c.ends[1].addr, c.ends[1].port) }
+
 // closer concludes connections that never had data: they have no attachment, and one serves all of them.
 type closer struct {
 	reassembler
@@ -252,9 +262,42 @@ type closer struct {
 
 // facts are the facts of a finished connection without data. They are valid until the next call.
 func (r *closer) facts(c *connection) *analysis.Facts {
-	r.scratch.prepare(c)
-	r.conclude(c, r.scratch)
+	if c.half[0].nothingMissed() && c.half[1].nothingMissed() {
+		r.concludeSilent(c)
+	} else {
+		r.scratch.prepare(c)
+		r.conclude(c, r.scratch)
+	}
 	return r.scratch.conn.Facts()
+}
+
+// nothingMissed reports whether settle would have nothing to tell of a stream without data but its close.
+func (h *half) nothingMissed() bool {
+	switch {
+	case h.is(halfStarted) && h.flags&(halfStartKnown|halfLateStart) == 0:
+		return false // the start
+	case h.is(halfFIN):
+		return ahead(h.fin, h.next) <= 0
+	}
+	return !h.is(halfAcked) || ahead(h.acked, h.next) <= 0
+}
+
+// concludeSilent is conclude for a connection of which there is nothing to tell but how it ended.
+func (r *closer) concludeSilent(c *connection) {
+	conn := r.scratch.conn
+	conn.Reset(c.client(), c.server(), moment(c.start))
+	first := c.closedFirst()
+	for _, d := range [...]analysis.Direction{first, first.Other()} {
+		if h := &c.half[d]; h.closed != analysis.CloseNone && !h.is(halfToldClose) {
+			conn.Packet(c.closing[d].packet)
+			conn.Close(d, moment(c.closing[d].at), h.closed)
+		}
+	}
+	if c.gave != analysis.CloseNone {
+		conn.Packet(c.last)
+		conn.Close(analysis.FromClient, moment(c.seen), c.gave)
+	}
+	r.scratch.describe(c)
 }
 
 // describe tells the observer what only the transport knows.
@@ -323,6 +366,6 @@ func (t *Tracker) newAttachment() *attachment {
 
 // prepare makes an attachment ready for a connection.
 func (x *attachment) prepare(c *connection) {
-	x.conn.Reset(addrPort(c.ends[0].addr, c.ends[0].port), addrPort(c.ends[1].addr, c.ends[1].port), moment(c.start))
+	x.conn.Reset(c.client(), c.server(), moment(c.start))
 	*x = attachment{conn: x.conn, store: [2]store{{held: x.store[0].held[:0]}, {held: x.store[1].held[:0]}}}
 }
