@@ -15,6 +15,10 @@ type JSON struct {
 	hellos helloTexts
 	beyond int64  // certificates that were not kept
 	join   []byte // the summary's object on the log; empty when there is no log
+
+	seconds secondTexts
+	server  endpointText
+	alike   alikeTexts
 }
 
 // NewJSON makes a Report that writes to w.
@@ -32,7 +36,18 @@ func (j *JSON) Connection(c *analysis.Connection) error {
 	b = c.AppendID(b)
 	b = analysis.AppendCommunityID(append(b, `","community_id":"`...), c.Client, c.Server)
 	b = appendName(append(b, `","stage":`...), c.Stage.String())
-	b = appendPlace(b, c)
+	b = j.appendPlace(b, c)
+	j.buf = append(j.appendRest(b, c), '\n')
+	return j.written()
+}
+
+// renderRest appends what comes after the endpoints: how the connection ended, what it carried, and what was found.
+func (j *JSON) renderRest(b []byte, c *analysis.Connection) []byte {
+	b = appendAddrPortOrNull(append(b, `,"outgoing":`...), c.Outgoing)
+	b = appendBool(append(b, `,"roles_guessed":`...), c.RolesGuessed)
+	b = appendName(append(b, `,"endpoint":`...), c.Endpoint.String())
+	b = appendName(append(b, `,"outcome":`...), c.Outcome.String())
+	b = appendName(append(b, `,"ended":`...), c.Ended.String())
 	b = appendStreams(b, c.Facts)
 	b = appendProcess(append(b, `,"process":`...), c.Process)
 	b = append(b, `,"tls":`...)
@@ -44,8 +59,7 @@ func (j *JSON) Connection(c *analysis.Connection) error {
 	b = appendFindings(append(b, `,"findings":`...), c.Findings)
 	b = appendLog(append(b, `,"log":`...), c.Log)
 	b = appendBool(append(b, `,"log_by_time":`...), c.ByTime)
-	j.buf = append(appendString(append(b, `,"no_log":`...), c.NoLog), '}', '\n')
-	return j.written()
+	return append(appendString(append(b, `,"no_log":`...), c.NoLog), '}')
 }
 
 // Certificates writes a line of type "certificate" for each.
@@ -72,21 +86,16 @@ func (j *JSON) Summary(s *analysis.Summary) error {
 	return j.Flush()
 }
 
-// appendPlace appends when and between whom the connection was, and how it ended.
-func appendPlace(b []byte, c *analysis.Connection) []byte {
+// appendPlace appends when and between whom the connection was.
+func (j *JSON) appendPlace(b []byte, c *analysis.Connection) []byte {
 	t := &c.TCP
-	b = appendTime(append(b, `,"start":`...), c.Start)
-	b = appendTime(append(b, `,"end":`...), c.End)
+	b = j.seconds.append(append(b, `,"start":`...), c.Start)
+	b = j.seconds.append(append(b, `,"end":`...), c.End)
 	b = appendPacket(append(b, `,"first_packet":`...), t.FirstPacket)
 	b = appendPacket(append(b, `,"last_packet":`...), t.LastPacket)
 	b = appendInt(append(b, `,"packets":`...), t.Packets[analysis.FromClient]+t.Packets[analysis.FromServer])
 	b = appendAddrPort(append(b, `,"client":`...), c.Client)
-	b = appendAddrPort(append(b, `,"server":`...), c.Server)
-	b = appendAddrPortOrNull(append(b, `,"outgoing":`...), c.Outgoing)
-	b = appendBool(append(b, `,"roles_guessed":`...), c.RolesGuessed)
-	b = appendName(append(b, `,"endpoint":`...), c.Endpoint.String())
-	b = appendName(append(b, `,"outcome":`...), c.Outcome.String())
-	return appendName(append(b, `,"ended":`...), c.Ended.String())
+	return j.server.append(append(b, `,"server":`...), c.Server)
 }
 
 // appendStreams appends what both sides sent, apart from TLS.

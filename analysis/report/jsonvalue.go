@@ -100,7 +100,7 @@ func appendTime(dst []byte, t time.Time) []byte {
 	since := uint64(seconds - firstSecond)
 	year, month, day := date(uint32(since / secondsPerDay))
 	clock, ns := uint32(since%secondsPerDay), uint32(t.Nanosecond())
-	text := [...]byte{'"', 0, 0, 0, 0, '-', 0, 0, '-', 0, 0, 'T', 0, 0, ':', 0, 0, ':', 0, 0, '.', 0, 0, 0, 0, 0, 0, 0, 0, 0, 'Z', '"'}
+	text := [...]byte{'"', 0, 0, 0, 0, '-', 0, 0, '-', 0, 0, 'T', 0, 0, ':', 0, 0, ':', 0, 0, '.'}
 	twoDigits(text[1:3], year/100)
 	twoDigits(text[3:5], year%100)
 	twoDigits(text[6:8], month)
@@ -108,11 +108,17 @@ func appendTime(dst []byte, t time.Time) []byte {
 	twoDigits(text[12:14], clock/3600)
 	twoDigits(text[15:17], clock/60%60)
 	twoDigits(text[18:20], clock%60)
-	twoDigits(text[21:23], ns/10_000_000)
-	twoDigits(text[23:25], ns/100_000%100)
-	twoDigits(text[25:27], ns/1000%100)
-	twoDigits(text[27:29], ns/10%100)
-	text[29] = '0' + byte(ns%10)
+	return appendFraction(append(dst, text[:]...), ns)
+}
+
+// appendFraction appends what comes after the point of a time: the nanoseconds, and its end.
+func appendFraction(dst []byte, ns uint32) []byte {
+	text := [...]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 'Z', '"'}
+	twoDigits(text[0:2], ns/10_000_000)
+	twoDigits(text[2:4], ns/100_000%100)
+	twoDigits(text[4:6], ns/1000%100)
+	twoDigits(text[6:8], ns/10%100)
+	text[8] = '0' + byte(ns%10)
 	return append(dst, text[:]...)
 }
 
