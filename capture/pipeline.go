@@ -34,13 +34,13 @@ type PipelineOptions struct {
 //	p := NewPipeline(files, options, sink)
 //	defer p.Close()
 //	for p.Next(&packet) == nil {
-//		if decoder.Decode(&packet, &segment) == TCP {
-//			p.Segment(&packet, &segment, decoder.Joined())
+//		if decoder.Decode(&packet, p.Room()) == TCP {
+//			p.Take(&packet, decoder.Joined())
 //		}
 //	}
 //	p.Flush()
 //
-// Next, Segment, Flush and Close are for one goroutine.
+// Next, Room, Take, Flush and Close are for one goroutine.
 type Pipeline struct {
 	*Merged
 	tracker *Tracker
@@ -68,7 +68,8 @@ type queued struct {
 
 // batch is a run of segments. Their payloads lie in the files' blocks.
 type batch struct {
-	segments []queued
+	segments []queued // as many as there is room for
+	n        int      // of them that are filled
 	blocks   [][]byte // that nothing else looks at once the batch is done
 	flush    bool     // the capture ends after it
 }
@@ -92,19 +93,20 @@ func NewPipeline(files []*File, o PipelineOptions, sink ConnectionSink) *Pipelin
 	return p
 }
 
-func (p *Pipeline) newBatch() *batch { return &batch{segments: make([]queued, 0, p.size)} }
+func (p *Pipeline) newBatch() *batch { return &batch{segments: make([]queued, p.size)} }
 
-// Segment takes the segment that was decoded from the packet. joined says that its payload is not in the packet.
-func (p *Pipeline) Segment(q *Packet, s *Segment, joined bool) {
+// Room is where the next segment is to be decoded to, so that it need not be copied. It is valid until the next Take.
+func (p *Pipeline) Room() *Segment { return &p.filling.segments[p.filling.n].segment }
+
+// Take takes the segment in Room, which was decoded from the packet. joined says that its payload is not in the packet.
+func (p *Pipeline) Take(q *Packet, joined bool) {
 	b := p.filling
-	n := len(b.segments)
-	b.segments = b.segments[:n+1]
-	x := &b.segments[n]
-	x.segment, x.number, x.time, x.tag = *s, q.Number, q.Time, p.tracker.table.hash(s)
+	x := &b.segments[b.n]
+	x.number, x.time, x.tag = q.Number, q.Time, p.tracker.table.hash(&x.segment)
 	if joined {
-		x.segment.Payload = append([]byte(nil), s.Payload...)
+		x.segment.Payload = append([]byte(nil), x.segment.Payload...)
 	}
-	if n+1 == p.size {
+	if b.n++; b.n == p.size {
 		p.cut()
 	}
 }
@@ -130,13 +132,13 @@ func (p *Pipeline) cut() {
 // done takes a batch back that was tracked, to be filled again.
 func (p *Pipeline) done(b *batch) {
 	p.blocks.give(b.blocks)
-	b.segments, b.flush = b.segments[:0], false
+	b.n, b.flush = 0, false
 	p.filling = b
 }
 
 // drain waits until all segments so far have been tracked.
 func (p *Pipeline) drain() {
-	if len(p.filling.segments) > 0 {
+	if p.filling.n > 0 {
 		p.cut()
 	}
 	for ; p.pending > 0; p.pending-- {
@@ -171,9 +173,10 @@ func (p *Pipeline) Stats() TrackerStats { return p.tracker.Stats() }
 
 // batch tracks the segments of b.
 func (t *Tracker) batch(b *batch) {
-	t.table.warm(b.segments)
-	for i := range b.segments {
-		x := &b.segments[i]
+	segments := b.segments[:b.n]
+	t.table.warm(segments)
+	for i := range segments {
+		x := &segments[i]
 		t.packet, t.now = x.number, x.time
 		t.segment(x.tag, &x.segment)
 	}
@@ -198,12 +201,12 @@ func (p *Pipeline) start(sink ConnectionSink) {
 func (p *Pipeline) track() {
 	defer close(p.toReport)
 	for b := range p.toTrack {
-		for rest := b.segments; ; rest = rest[inlineBatch:] {
+		for rest := b.segments[:b.n]; ; rest = rest[inlineBatch:] {
 			if len(rest) <= inlineBatch {
-				p.tracker.batch(&batch{segments: rest, flush: b.flush})
+				p.tracker.batch(&batch{segments: rest, n: len(rest), flush: b.flush})
 				break
 			}
-			p.tracker.batch(&batch{segments: rest[:inlineBatch]})
+			p.tracker.batch(&batch{segments: rest[:inlineBatch], n: inlineBatch})
 		}
 		p.tracker.later.send(p.tracker, 1)
 		p.tracked <- b

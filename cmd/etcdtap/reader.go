@@ -58,7 +58,6 @@ const interruptEvery = 4096
 
 func (r *reader) packets(ctx context.Context, pipeline *capture.Pipeline) error {
 	var p capture.Packet
-	var s capture.Segment
 	for n := 0; ; n++ {
 		if n%interruptEvery == 0 && ctx.Err() != nil || r.stopped.Load() {
 			return nil // what was read so far is reported, and that it is not all
@@ -73,14 +72,15 @@ func (r *reader) packets(ctx context.Context, pipeline *capture.Pipeline) error 
 			r.filtered++
 			continue
 		}
-		if r.decoder.Decode(&p, &s) != capture.TCP {
+		s := pipeline.Room()
+		if r.decoder.Decode(&p, s) != capture.TCP {
 			continue
 		}
-		if !r.scope.wants(&s) {
+		if !r.scope.wants(s) {
 			r.filtered++
 			continue
 		}
-		pipeline.Segment(&p, &s, r.decoder.Joined())
+		pipeline.Take(&p, r.decoder.Joined())
 	}
 }
 
