@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"math"
 	"time"
 
 	"github.com/etcdtap/etcdtap/analysis"
@@ -130,25 +131,9 @@ func (t *Tracker) segment(tag uint32, s *Segment) {
 	t.touch(i, c)
 	h, o := &c.half[d], &c.half[d^1]
 	h.packets++
-	// Bulk: the bytes are expected and nobody wants them.
-	if s.Flags&^flagPSH == flagACK && h.flags&(halfDone|halfWaiting) == halfDone && s.Seq == h.next && len(s.Payload) == s.Length && h.closed == analysis.CloseNone {
-		h.next += uint32(s.Length)
-		x := t.attachments[c.stream]
-		x.store[d].passed += int64(s.Length)
-		t.useful = !x.settled
-		if s.Ack != o.acked {
-			before := o.acked
-			if !o.acknowledge(s.Ack) {
-				t.stats.Implausible++
-			}
-			t.useful = t.useful || o.passedMark(before)
-		}
-		if o.unseen() {
-			t.giveUpUnseen(c, d^1)
-		}
-		if o.is(halfWaiting) {
-			t.wait(c)
-		}
+	if s.Flags&^flagPSH == flagACK && s.Seq == h.next && h.flags&halfWaiting == 0 && len(s.Payload) == s.Length && h.closed == analysis.CloseNone &&
+		(h.is(halfDone) || t.inRecord(c, d, s.Length)) {
+		t.bulk(c, d, s)
 		return
 	}
 	was, before := c.stream != 0 && t.attachments[c.stream].settled, o.acked
@@ -159,6 +144,52 @@ func (t *Tracker) segment(tag uint32, s *Segment) {
 	}
 	if c.flags&connFinished == 0 && c.closed() {
 		t.finish(i)
+	}
+}
+
+// inRecord reports whether the next n bytes lie in a record that the observer passes over, so far into the stream that nothing waits
+// for what it answers, and that nothing is kept any more.
+func (t *Tracker) inRecord(c *connection, d analysis.Direction, n int) bool {
+	h := &c.half[d]
+	if n == 0 || h.flags&(halfSeen|halfData) != halfSeen|halfData || h.flags&(halfStartKnown|halfLateStart) == 0 || h.next-h.start <= causalBytes {
+		return false
+	}
+	x := t.attachments[c.stream]
+	if !x.store[d].keptEnded || len(x.store[d^1].held) > 0 {
+		return false
+	}
+	skip := x.conn.Skip(d)
+	return skip >= int64(n) && skip < math.MaxInt64
+}
+
+// bulk takes a segment in order whose bytes nobody wants. It does what follow would do, in a tenth of the time.
+func (t *Tracker) bulk(c *connection, d analysis.Direction, s *Segment) {
+	h, o, x := &c.half[d], &c.half[d^1], t.attachments[c.stream]
+	t.useful = !x.settled
+	if s.Ack != o.acked {
+		before := o.acked
+		if !o.acknowledge(s.Ack) {
+			t.stats.Implausible++
+		}
+		t.useful = t.useful || o.passedMark(before)
+	}
+	if o.unseen() {
+		t.giveUpUnseen(c, d^1)
+	}
+	h.next += uint32(s.Length)
+	if h.is(halfDone) {
+		x.store[d].passed += int64(s.Length)
+	} else {
+		c.flags |= connEstablished
+		x.store[d].waited = 0
+		x.conn.Packet(t.packet)
+		x.conn.Pass(d, moment(t.now), int64(s.Length))
+		if t.options.Early != nil {
+			t.settle(c)
+		}
+	}
+	if o.is(halfWaiting) {
+		t.wait(c)
 	}
 }
 
