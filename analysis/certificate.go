@@ -42,6 +42,9 @@ type CertificateCache struct {
 	bytes int
 	seed  maphash.Seed
 
+	clientHellos, serverHellos helloKinds
+	shapes                     map[shapeKey]Shape
+
 	request tlswire.CertificateRequest // scratch
 	buffers [][]byte                   // for records that come in pieces, at most maxSpareBuffers of keepBuffer bytes
 }

@@ -17,8 +17,8 @@ import (
 type Conn struct {
 	facts  Facts
 	tls    TLSFacts
-	client tlswire.ClientHello
-	server tlswire.ServerHello
+	parsed *parsedHellos // nil until there was a hello of no known kind
+	random [2][32]byte   // by Direction: of the hello
 	v2     tlswire.SSLv2ClientHello
 	stream [2]stream
 	packet int64     // the packet that the current call comes from
@@ -349,6 +349,10 @@ func (c *Conn) finish(d Direction) {
 func (c *Conn) End() {
 	c.finish(FromClient)
 	c.finish(FromServer)
+	if f := &c.facts; f.TLS == nil && f.hasTLS() {
+		f.TLS = &c.tls
+		c.inferAlerts()
+	}
 }
 
 // Facts is what was seen so far. It stays valid until Reset.
@@ -359,10 +363,7 @@ func (c *Conn) Facts() *Facts {
 			return &c.facts // there is nothing to finish
 		}
 		c.End()
-		f := &c.facts
-		if f.hasTLS() {
-			f.TLS = &c.tls
-			c.inferAlerts()
+		if f := &c.facts; f.TLS != nil {
 			c.dropGuesses()
 			f.setVisibility()
 			if c.tls.lengthsRead {

@@ -87,10 +87,15 @@ func (c *Conn) findKeys(d Direction) {
 	if t.ServerHello == nil || t.ClientHello == nil {
 		return
 	}
-	secrets, ok := c.keys.Lookup(t.ClientHello.Random)
-	if !ok {
-		return
+	if secrets, ok := c.keys.Lookup(c.random[FromClient]); ok {
+		c.foundKeys(d, secrets)
 	}
+}
+
+// foundKeys goes to the keys of a stream's first protected record. It is apart from findKeys so that the secrets are on the heap only
+// where there are any.
+func (c *Conn) foundKeys(d Direction, secrets keylog.Secrets) {
+	s, t := &c.stream[d], &c.tls
 	if t.Version == tlswire.VersionTLS13 {
 		s.unseal.use(keysHandshake, t.CipherSuite, secrets.Handshake(d == FromServer))
 	} else {
@@ -118,7 +123,7 @@ func (c *Conn) use12(d Direction, secrets *keylog.Secrets) {
 		return
 	}
 	client, server, ok := tlscrypt.New12(&tlscrypt.Params{Version: t.Version, Suite: t.CipherSuite, EncryptThenMAC: t.ServerHello.EncryptThenMAC,
-		Master: master, ClientRandom: t.ClientHello.Random, ServerRandom: t.ServerHello.Random})
+		Master: master, ClientRandom: c.random[FromClient], ServerRandom: c.random[FromServer]})
 	if ok {
 		u.stage, u.opener = keysData, [2]*tlscrypt.Opener{client, server}[d]
 	}
@@ -128,7 +133,7 @@ func (c *Conn) use12(d Direction, secrets *keylog.Secrets) {
 func (c *Conn) dataKeys(d Direction) {
 	u := &c.stream[d].unseal
 	missed := u.missed
-	secrets, _ := c.keys.Lookup(c.tls.ClientHello.Random)
+	secrets, _ := c.keys.Lookup(c.random[FromClient])
 	u.use(keysData, c.tls.CipherSuite, secrets.Traffic(d == FromServer))
 	u.missed = missed
 }

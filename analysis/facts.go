@@ -127,10 +127,10 @@ type TLSFacts struct {
 	Resumed     bool                // the server took up an earlier session (TLS 1.2 session id or ticket, TLS 1.3 PSK)
 	HelloRetry  bool                // a HelloRetryRequest was seen
 
-	ClientHello   *tlswire.ClientHello // the last one seen; nil if none
+	ClientHello   *tlswire.ClientHello // the last one seen, without its random and session id; nil if none. It may be shared with other connections
 	ClientHelloAt Moment
 	Malformed     bool                 // the ClientHello does not parse: fields after the fault are missing, and it has no fingerprint
-	ServerHello   *tlswire.ServerHello // nil if none
+	ServerHello   *tlswire.ServerHello // likewise
 	ServerHelloAt Moment
 	SSLv2         *tlswire.SSLv2ClientHello // an SSLv2 ClientHello; nil if none
 
@@ -150,8 +150,10 @@ type TLSFacts struct {
 	AlertsDropped int64       // alerts beyond maxAlerts
 	Violations    []Violation // at most maxViolations
 
-	joinedLate       bool // records were found in mid-stream only
-	shaped           bool // shape holds what the record lengths give away, read once for all who ask
+	clientKind       *HelloKind // of the ClientHello; nil if it is of none that is remembered
+	serverKind       *HelloKind // of the ServerHello, likewise
+	joinedLate       bool       // records were found in mid-stream only
+	shaped           bool       // shape holds what the record lengths give away, read once for all who ask
 	shape            Shape
 	lengthsRead      bool    // shape holds all but what the alerts add
 	extensionsOpened bool    // EncryptedExtensions was decrypted
@@ -210,15 +212,17 @@ type EncryptedFacts struct {
 	Last    RecordShape   // the last encrypted record; valid iff Records > 0
 }
 
-// RecordShape is an encrypted record as seen from outside.
+// RecordShape is an encrypted record as seen from outside. It is small: a connection that is over keeps a dozen.
 type RecordShape struct {
-	Type   tlswire.ContentType
-	Length int // ciphertext bytes, without the five of the header
-	At     time.Time
+	Ns     int64 // when it came, in nanoseconds since the Unix epoch
 	Packet int64
-
-	told int64 // its place among all that was told of the connection
+	told   int64  // its place among all that was told of the connection
+	Length uint16 // ciphertext bytes, without the five of the header
+	Type   tlswire.ContentType
 }
+
+// At is when the record came.
+func (r *RecordShape) At() time.Time { return time.Unix(0, r.Ns).UTC() }
 
 // Violation is something malformed. Parsing went on where framing allowed it.
 type Violation struct {

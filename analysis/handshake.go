@@ -124,13 +124,12 @@ func (c *Conn) message(d Direction, t tlswire.HandshakeType, body []byte) {
 	var err *tlswire.SyntaxError
 	switch t {
 	case tlswire.HandshakeClientHello:
-		err = c.client.Unmarshal(body)
-		s.ownClientHello(&c.client, len(body))
-		f.ClientHello, f.ClientHelloAt, f.Malformed = &c.client, Moment{c.at, c.packet}, err != nil
+		err = c.readClientHello(s, body)
+		f.ClientHelloAt, f.Malformed = Moment{c.at, c.packet}, err != nil
 	case tlswire.HandshakeServerHello:
-		err = c.server.Unmarshal(body)
-		s.ownServerHello(&c.server, len(body))
-		c.serverHello()
+		var h *tlswire.ServerHello
+		h, err = c.readServerHello(s, body)
+		c.serverHello(h)
 	case tlswire.HandshakeCertificate:
 		err = c.certificates(d, body)
 	case tlswire.HandshakeServerKeyExchange:
@@ -152,8 +151,8 @@ func (c *Conn) message(d Direction, t tlswire.HandshakeType, body []byte) {
 }
 
 // serverHello draws what the ServerHello agrees on.
-func (c *Conn) serverHello() {
-	h, f := &c.server, &c.tls
+func (c *Conn) serverHello(h *tlswire.ServerHello) {
+	f := &c.tls
 	f.Version = h.Version()
 	if f.Version == tlswire.VersionTLS13 {
 		f.Group = h.Group

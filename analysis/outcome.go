@@ -273,9 +273,9 @@ func (v *view) refusedAfter() bool {
 func (v *view) refusalTime() time.Duration {
 	end := v.f.Stream[FromServer].ClosedAt
 	if v.shape.RefusedAfter {
-		end = v.f.TLS.Encrypted[FromServer].Shape[v.shape.Answered].At
+		end = v.f.TLS.Encrypted[FromServer].Shape[v.shape.Answered].At()
 	}
-	return end.Sub(v.f.TLS.Encrypted[FromClient].Shape[max(v.shape.ClientFinished, 0)].At)
+	return end.Sub(v.f.TLS.Encrypted[FromClient].Shape[max(v.shape.ClientFinished, 0)].At())
 }
 
 // silentlyClosedAfter reports whether the server sent nothing at all after the handshake and was the first to close: the alert

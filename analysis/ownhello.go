@@ -7,16 +7,17 @@ import (
 )
 
 // ownClientHello moves what h points to from the caller's buffer, a message of n bytes, to one of s. The keys of its key shares stay
-// behind: the post-quantum groups' are most of a hello, a connection that is watched keeps it for days, and nobody reads them.
+// behind: the post-quantum groups' are most of a hello, a connection that is watched keeps it for days, and nobody reads them. So does
+// the session id.
 func (s *stream) ownClientHello(h *tlswire.ClientHello, n int) {
 	s.ownExtensions(h.Extensions, n)
-	h.SessionID, h.CompressionMethods = s.own(h.SessionID), s.own(h.CompressionMethods)
+	h.SessionID, h.CompressionMethods = nil, s.own(h.CompressionMethods)
 }
 
 // ownServerHello is ownClientHello for the server's.
 func (s *stream) ownServerHello(h *tlswire.ServerHello, n int) {
 	s.ownExtensions(h.Extensions, n)
-	h.SessionID = s.own(h.SessionID)
+	h.SessionID = nil
 }
 
 // ownExtensions begins s.hello, with room for all that own is given afterwards: what it was given before does not move.

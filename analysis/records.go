@@ -129,7 +129,7 @@ func (c *Conn) shape(d Direction, h tlswire.RecordHeader) {
 		e.Started, e.At, e.Packet = true, c.at, c.packet
 	}
 	c.told++
-	r := RecordShape{Type: h.Type, Length: h.Length, At: c.at, Packet: c.packet, told: c.told}
+	r := RecordShape{Type: h.Type, Length: uint16(h.Length), Ns: c.at.UnixNano(), Packet: c.packet, told: c.told}
 	if len(e.Shape) < maxShape {
 		e.Shape = append(e.Shape, r)
 	}

@@ -176,17 +176,17 @@ func (v *view) clientCertHidden() {
 	var f *Finding
 	if v.shape.Client == PresentedEmpty {
 		f = v.add(CodeClientCertMissing, Likely, "in TLS 1.3 this is encrypted and inferred from record lengths: the server asked for a client certificate, the client sent an empty one, and the server "+end+" at once")
-		f.saw(FromClient, client.Shape[0].Packet, client.Shape[0].At, "encrypted record of "+itoa(client.Shape[0].Length)+" bytes: an empty Certificate message")
+		f.saw(FromClient, client.Shape[0].Packet, client.Shape[0].At(), "encrypted record of "+itoa(int(client.Shape[0].Length))+" bytes: an empty Certificate message")
 	} else if v.shape.Client == PresentedUnknown {
 		f = v.add(CodeClientCertRefused, Possible, "in TLS 1.3 this is encrypted and inferred from record lengths: the server asked for a client certificate and "+end+" at once after the client's answer, before any ticket or data: it refused a certificate or that there was none; the client's lengths do not tell which, etcd's log does")
-		f.saw(FromClient, client.Shape[0].Packet, client.Shape[0].At, "encrypted record of "+itoa(client.Shape[0].Length)+" bytes: the client's answer")
+		f.saw(FromClient, client.Shape[0].Packet, client.Shape[0].At(), "encrypted record of "+itoa(int(client.Shape[0].Length))+" bytes: the client's answer")
 	} else {
 		f = v.add(CodeClientCertRefused, Likely, "in TLS 1.3 this is encrypted and inferred from record lengths: the client presented a certificate, and the server "+end+" at once, before any ticket or data: it refused the certificate; etcd's log says why")
-		f.saw(FromClient, client.Shape[0].Packet, client.Shape[0].At, "encrypted record of "+itoa(client.Shape[0].Length)+" bytes: the client's certificate")
+		f.saw(FromClient, client.Shape[0].Packet, client.Shape[0].At(), "encrypted record of "+itoa(int(client.Shape[0].Length))+" bytes: the client's certificate")
 	}
 	if v.shape.RefusedAfter {
 		r := &server.Shape[v.shape.Answered]
-		f.saw(FromServer, r.Packet, r.At, "encrypted record of "+itoa(r.Length)+" bytes: an alert")
+		f.saw(FromServer, r.Packet, r.At(), "encrypted record of "+itoa(int(r.Length))+" bytes: an alert")
 	}
 	v.sawClose(f, FromServer)
 	if v.endpoint == EndpointPeer && v.shape.Client != PresentedEmpty && v.f.TLS.ClientHello != nil && !slices.Contains(v.f.TLS.ClientHello.PSKModes, pskWithDHE) {

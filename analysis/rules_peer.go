@@ -98,7 +98,7 @@ func (v *view) grpcToPeerPort() {
 	if v.f.Stream[FromClient].Inner == ProtocolHTTP2 {
 		preface = "the client's HTTP/2 preface, decrypted with the key log"
 	}
-	f.saw(FromClient, client.Last.Packet, client.Last.At, preface)
+	f.saw(FromClient, client.Last.Packet, client.Last.At(), preface)
 	v.sawClose(f, FromServer)
 }
 
@@ -110,7 +110,7 @@ func (v *view) answeredBadRequest() bool {
 		overhead = innerType + tagLength
 	}
 	return slices.ContainsFunc(v.f.TLS.Encrypted[FromServer].Shape, func(r RecordShape) bool {
-		return r.Type == tlswire.ContentTypeApplicationData && r.Length == badRequest+overhead
+		return r.Type == tlswire.ContentTypeApplicationData && int(r.Length) == badRequest+overhead
 	})
 }
 

@@ -43,7 +43,7 @@ func (v *view) serverCertRefused() {
 	if inferred {
 		r := &v.f.TLS.Encrypted[FromClient].Shape[0]
 		f := v.add(CodeServerCertRefused, Likely, "in TLS 1.3 this is encrypted and inferred from record lengths: after the server's certificate the client sent an alert where its Finished was due, so it refuses etcd's certificate, not the other way round")
-		f.saw(FromClient, r.Packet, r.At, "encrypted record of "+itoa(r.Length)+" bytes where at least "+itoa(finishedRecord(v.f.TLS.CipherSuite))+" were due: an alert")
+		f.saw(FromClient, r.Packet, r.At(), "encrypted record of "+itoa(int(r.Length))+" bytes where at least "+itoa(finishedRecord(v.f.TLS.CipherSuite))+" were due: an alert")
 		v.suspectsDetour(f)
 		return
 	}
@@ -120,11 +120,19 @@ func (v *view) nameMismatch() string {
 	return "the client asked for no name, so for the address " + to.Addr().String() + v.ofProxy() + ", and the certificate is valid for " + sans(leaf)
 }
 
-// namesExactly reports whether the certificate has the very name, and no address looks like it: then VerifyHostname, which takes all
-// names apart each time, has nothing to object.
+// namesExactly reports whether the certificate has the very name, and it is no address: those have no letters, or colons. Then
+// VerifyHostname, which takes all names apart each time, has nothing to object.
 func namesExactly(leaf *x509.Certificate, name string) bool {
-	last := name[len(name)-1] | 0x20
-	return last >= 'g' && last <= 'z' && !strings.Contains(name, ":") && slices.Contains(leaf.DNSNames, name)
+	return slices.Contains(leaf.DNSNames, name) && hasLetter(name) && strings.IndexByte(name, ':') < 0
+}
+
+func hasLetter(s string) bool {
+	for i := range len(s) {
+		if c := s[i] | 0x20; c >= 'a' && c <= 'z' {
+			return true
+		}
+	}
+	return false
 }
 
 // serverName compares the certificate with the name asked for. Where the client did not refuse it, it does not matter to it, or

@@ -49,7 +49,7 @@ func (c *Conn) Peek(at time.Time, how CloseKind) *Facts {
 	now := new(Conn)
 	*now = *c
 	now.tls = *c.tls.clone()
-	now.cache, now.plain, now.ders = nil, nil, nil // shared, or scratch
+	now.cache, now.parsed, now.plain, now.ders = nil, nil, nil, nil // shared, or scratch
 	for d := range now.stream {
 		s := &now.stream[d]
 		s.buf, s.message, s.hello = bytes.Clone(s.buf), bytes.Clone(s.message), bytes.Clone(s.hello)

@@ -110,7 +110,7 @@ func (f *Facts) Shape() Shape {
 // lengths is the Shape without what the alerts add; ok is false when nothing is inferred.
 func (f *Facts) lengths() (s Shape, ok bool) {
 	s, t := unknownShape(), f.TLS
-	if t == nil || t.Version != tlswire.VersionTLS13 || t.ServerHello == nil || t.joinedLate || f.Stream[FromClient].EarlyGap || f.Stream[FromServer].EarlyGap {
+	if !f.hasLengths() {
 		return s, false
 	}
 	fin := finishedRecord(t.CipherSuite)
@@ -128,6 +128,12 @@ func (f *Facts) lengths() (s Shape, ok bool) {
 	}
 	s.after(t, server, client)
 	return s, true
+}
+
+// hasLengths reports whether there are record lengths of TLS 1.3 that can be read, as far as that does not depend on the hellos.
+func (f *Facts) hasLengths() bool {
+	t := f.TLS
+	return t != nil && t.Version == tlswire.VersionTLS13 && t.ServerHello != nil && !t.joinedLate && !f.Stream[FromClient].EarlyGap && !f.Stream[FromServer].EarlyGap
 }
 
 // HasShape reports whether there are encrypted records of TLS 1.3 to read, whatever they tell.
@@ -176,7 +182,7 @@ func beforeClient(server, client []RecordShape, early bool) int {
 
 // inLieu recognises an alert where the client's Finished was due: no message of its flight is as short.
 func (s *Shape) inLieu(client []RecordShape) {
-	switch n := client[0].Length; {
+	switch n := int(client[0].Length); {
 	case n == alertRecord+constantPad && len(client) == 1:
 		s.Pad[FromClient] = constantPad
 	case n != alertRecord:
@@ -186,7 +192,9 @@ func (s *Shape) inLieu(client []RecordShape) {
 }
 
 // isAlert reports whether d's record has the length of an alert.
-func (s *Shape) isAlert(d Direction, r *RecordShape) bool { return r.Length == alertRecord+s.Pad[d] }
+func (s *Shape) isAlert(d Direction, r *RecordShape) bool {
+	return int(r.Length) == alertRecord+s.Pad[d]
+}
 
 // server reads EncryptedExtensions, CertificateRequest, Certificate, CertificateVerify, Finished: the second is optional, and
 // with a PSK all but the first and the last are left out (RFC 8446, Section 2.2).
@@ -366,7 +374,7 @@ func (t *TLSFacts) H2(s Shape) (agreed, seen bool) {
 // of which the alerts are not a part yet.
 func (c *Conn) inferAlerts() {
 	t := &c.tls
-	s, read := c.facts.lengths()
+	s, read := c.cache.readLengths(&c.facts)
 	t.shape, t.lengthsRead = s, read
 	if t.Version != tlswire.VersionTLS13 || finishedRecord(t.CipherSuite) == 0 {
 		return
@@ -383,7 +391,7 @@ func (c *Conn) inferAlerts() {
 	}
 	for _, d := range order {
 		if r := found[d]; r != nil {
-			c.alert(Alert{From: d, Encrypted: true, Inferred: true, At: r.At, Packet: r.Packet})
+			c.alert(Alert{From: d, Encrypted: true, Inferred: true, At: r.At(), Packet: r.Packet})
 		}
 	}
 }

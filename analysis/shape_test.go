@@ -23,7 +23,7 @@ func (e encrypted) facts() *Facts {
 		if n < 0 {
 			d, n = FromClient, -n
 		}
-		r := RecordShape{Type: tlswire.ContentTypeApplicationData, Length: n, At: testTime.Add(time.Duration(i) * time.Millisecond), Packet: int64(i + 4), told: int64(i + 4)}
+		r := RecordShape{Type: tlswire.ContentTypeApplicationData, Length: uint16(n), Ns: testTime.Add(time.Duration(i) * time.Millisecond).UnixNano(), Packet: int64(i + 4), told: int64(i + 4)}
 		f := &t.Encrypted[d]
 		f.Shape, f.Last, f.Records, f.Data = append(f.Shape, r), r, f.Records+1, f.Data+1
 	}

@@ -158,7 +158,7 @@ func (c *consensus) try(r []RecordShape, fin int, f flight, t *TLSFacts, so read
 		return
 	}
 	for n := 1; at+n <= len(f); n++ {
-		if !t.fits(r[so.n].Length-innerType-tagLength-c.pad, fin, f[at:at+n]) {
+		if !t.fits(int(r[so.n].Length)-innerType-tagLength-c.pad, fin, f[at:at+n]) {
 			continue
 		}
 		next := so
@@ -196,7 +196,7 @@ func (c *consensus) take(r []RecordShape, f flight, so reading) {
 	var extensions, chain, signature, largest int
 	clear, request := true, 0
 	for i, at := 0, 0; i < so.n; at, i = at+so.groups[i], i+1 {
-		alone, length := so.groups[i] == 1, r[i].Length-innerType-tagLength-c.pad
+		alone, length := so.groups[i] == 1, int(r[i].Length)-innerType-tagLength-c.pad
 		switch p := f[at]; {
 		case p == certificateRequest && alone:
 			largest = length
@@ -266,7 +266,7 @@ const (
 func padded(r []RecordShape) bool {
 	divisor := 0
 	for _, x := range r {
-		for a, b := divisor, x.Length-tagLength; ; a, b = b, a%b {
+		for a, b := divisor, int(x.Length)-tagLength; ; a, b = b, a%b {
 			if b <= 0 {
 				divisor = a
 				break

@@ -24,7 +24,7 @@ func handshakeDuration(c *analysis.Connection) (time.Duration, bool) {
 		if s.ClientFinished < 0 || s.ClientFinished >= len(client.Shape) {
 			return 0, false
 		}
-		end = client.Shape[s.ClientFinished].At
+		end = client.Shape[s.ClientFinished].At()
 	case client.Started && server.Started:
 		end = client.At
 		if server.At.After(end) {

@@ -11,10 +11,11 @@ import (
 // left out because it was the same before.
 type JSON struct {
 	lines
-	certs  certTexts
-	hellos helloTexts
-	beyond int64  // certificates that were not kept
-	join   []byte // the summary's object on the log; empty when there is no log
+	certs      certTexts
+	hellos     helloTexts
+	handshakes tlsTexts
+	beyond     int64  // certificates that were not kept
+	join       []byte // the summary's object on the log; empty when there is no log
 
 	seconds secondTexts
 	server  endpointText

@@ -8,6 +8,34 @@ import (
 // appendTLS appends what TLS showed.
 func (j *JSON) appendTLS(b []byte, f *analysis.Facts) []byte {
 	t := f.TLS
+	b = j.appendHandshake(b, t)
+	b = appendShape(append(b, `,"shape":`...), f)
+	b = appendAlerts(append(b, `,"alerts":`...), t.Alerts)
+	b = appendInt(append(b, `,"alerts_dropped":`...), t.AlertsDropped)
+	b = appendBool(append(b, `,"keys_found":`...), t.KeysFound)
+	b = appendBothInts(append(b, `,"decrypt_failed":`...), t.DecryptFailed[analysis.FromClient], t.DecryptFailed[analysis.FromServer])
+	return append(appendViolations(append(b, `,"violations":`...), t.Violations), '}')
+}
+
+// appendHandshake begins the object with the messages of the handshake, from memory where they came before.
+func (j *JSON) appendHandshake(b []byte, t *analysis.TLSFacts) []byte {
+	var kind tlsKind
+	known := kind.set(t)
+	if known {
+		if text, ok := j.handshakes.texts[kind]; ok {
+			return append(b, text...)
+		}
+	}
+	from := len(b)
+	b = j.appendMessages(b, t)
+	if known {
+		j.handshakes.add(&kind, b[from:])
+	}
+	return b
+}
+
+// appendMessages appends all that tlsKind holds, and nothing else.
+func (j *JSON) appendMessages(b []byte, t *analysis.TLSFacts) []byte {
 	b = append(b, `{"version":"`...)
 	if t.Version != 0 {
 		b = append(b, t.Version.String()...)
@@ -32,13 +60,7 @@ func (j *JSON) appendTLS(b []byte, f *analysis.Facts) []byte {
 	b = appendStrings(append(b, `,"authorities":`...), r.Authorities)
 	b = appendInt(append(b, `,"more":`...), int64(r.More))
 	b = j.certs.appendChain(append(b, `},"server_certificates":`...), &t.Certificates[analysis.FromServer])
-	b = j.certs.appendChain(append(b, `,"client_certificates":`...), &t.Certificates[analysis.FromClient])
-	b = appendShape(append(b, `,"shape":`...), f)
-	b = appendAlerts(append(b, `,"alerts":`...), t.Alerts)
-	b = appendInt(append(b, `,"alerts_dropped":`...), t.AlertsDropped)
-	b = appendBool(append(b, `,"keys_found":`...), t.KeysFound)
-	b = appendBothInts(append(b, `,"decrypt_failed":`...), t.DecryptFailed[analysis.FromClient], t.DecryptFailed[analysis.FromServer])
-	return append(appendViolations(append(b, `,"violations":`...), t.Violations), '}')
+	return j.certs.appendChain(append(b, `,"client_certificates":`...), &t.Certificates[analysis.FromClient])
 }
 
 func appendServerHello(b []byte, h *tlswire.ServerHello) []byte {

@@ -130,7 +130,7 @@ func hiddenConnection() *analysis.Connection {
 	c.TLS.Version, c.TLS.CipherSuite, c.Findings = tlswire.VersionTLS13, 0x1301, nil
 	for d, lengths := range [2][]int{{25, 53}, {32, 110, 902, 281, 53, 19}} {
 		for i, n := range lengths {
-			r := analysis.RecordShape{Type: tlswire.ContentTypeApplicationData, Length: n, At: sampleStart, Packet: int64(10 - 4*d + i)}
+			r := analysis.RecordShape{Type: tlswire.ContentTypeApplicationData, Length: uint16(n), Ns: sampleStart.UnixNano(), Packet: int64(10 - 4*d + i)}
 			c.TLS.Encrypted[d].Shape = append(c.TLS.Encrypted[d].Shape, r)
 			c.TLS.Encrypted[d].Records++
 		}
