@@ -103,7 +103,7 @@ func (c *conn) answer(kind plaintext, head []byte) {
 	l.release(c)
 	c.l = nil
 	s.answers.Go(func() {
-		defer s.gate.leave(counted)
+		defer s.leave(counted)
 		explain(fd, kind, head, text)
 	})
 }

@@ -237,7 +237,7 @@ func (c *conn) leave() {
 	l := c.l
 	l.release(c)
 	c.l = nil
-	l.s.gate.leave(c.counted)
+	l.s.leave(c.counted)
 }
 
 func (c *conn) closeSide(d analysis.Direction) {

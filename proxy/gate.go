@@ -1,12 +1,9 @@
 package proxy
 
 import (
-	"errors"
 	"net/netip"
 	"sync"
 )
-
-var errFull = errors.New("as many connections are open as may be")
 
 // gate counts the connections that are open, in all and by client.
 type gate struct {
@@ -14,21 +11,23 @@ type gate struct {
 	limit    int
 	active   int
 	clients  map[netip.Addr]int // empty without a limit per client
-	notFull  chan struct{}      // closed when there is room; nil: nobody waits
+	waiting  bool               // somebody found no room
 	empty    chan struct{}      // closed when nothing is open; nil: nobody waits
 	counters *counters
 }
 
-// enter takes a place, and reports whether there was one.
-func (g *gate) enter() bool {
+// enter takes a place, and reports whether there was one, and if not whether nobody else has waited for one.
+func (g *gate) enter() (ok, first bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.active >= g.limit {
-		return false
+		first = !g.waiting
+		g.waiting = true
+		return false, first
 	}
 	g.active++
 	g.counters.active.Store(int64(g.active))
-	return true
+	return true, false
 }
 
 // count takes a place among those of one client, of limit, and reports whether there was one.
@@ -45,8 +44,8 @@ func (g *gate) count(client netip.Addr, limit int) bool {
 	return true
 }
 
-// leave gives a place back, and one of client unless that is zero.
-func (g *gate) leave(client netip.Addr) {
+// leave gives a place back, and one of client unless that is zero. It reports whether somebody waits for one.
+func (g *gate) leave(client netip.Addr) (wanted bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.active--
@@ -56,27 +55,12 @@ func (g *gate) leave(client netip.Addr) {
 			delete(g.clients, client)
 		}
 	}
-	if g.notFull != nil {
-		close(g.notFull)
-		g.notFull = nil
-	}
 	if g.active == 0 && g.empty != nil {
 		close(g.empty)
 		g.empty = nil
 	}
-}
-
-// room is closed when there may be room.
-func (g *gate) room() <-chan struct{} {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.active < g.limit {
-		return closedChan()
-	}
-	if g.notFull == nil {
-		g.notFull = make(chan struct{})
-	}
-	return g.notFull
+	wanted, g.waiting = g.waiting, false
+	return wanted
 }
 
 // idle is closed when nothing is open any more.
@@ -84,16 +68,12 @@ func (g *gate) idle() <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.active == 0 {
-		return closedChan()
+		c := make(chan struct{})
+		close(c)
+		return c
 	}
 	if g.empty == nil {
 		g.empty = make(chan struct{})
 	}
 	return g.empty
-}
-
-func closedChan() <-chan struct{} {
-	c := make(chan struct{})
-	close(c)
-	return c
 }

@@ -17,7 +17,7 @@ func (s *Server) Bound() []Bound {
 	defer s.mu.Unlock()
 	var b []Bound
 	for _, n := range s.listeners {
-		b = append(b, Bound{Map: *n.m.Load(), Addr: n.socket.Addr()})
+		b = append(b, Bound{Map: *n.m.Load(), Addr: n.at})
 	}
 	return b
 }

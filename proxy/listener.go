@@ -7,84 +7,84 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"syscall"
 	"time"
 
-	"github.com/etcdtap/etcdtap/analysis"
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 )
 
-// Pauses of accepting when descriptors or memory are short: connections that end give some back.
-const (
-	minPause = 20 * time.Millisecond
-	maxPause = time.Second
-)
-
-// listener accepts the connections of one map.
+// listener is what the connections of one map come from. The loops accept them (accept.go).
 type listener struct {
-	socket  net.Listener        // *net.TCPListener or *net.UnixListener
-	file    *os.File            // the same socket: a net.Listener accepts into Go's poller only, this one does not
+	fd      int                 // in no poller of Go's: each connection would wake it for nothing
+	at      net.Addr            // bound to
+	unlink  string              // the path to be removed at the end
 	listen  Address             // as the map names it
 	addr    netip.AddrPort      // bound to; zero for a unix socket
 	m       atomic.Pointer[Map] // Reload may change its upstream
 	tls     atomic.Bool         // the upstream was seen to speak TLS
 	failing atomic.Pointer[string]
-	stop    chan struct{} // closed before socket is
-	done    chan struct{} // closed when run has ended; nil: it was never started
+	served  bool // the loops know it; guarded by Server.mu
 }
 
 // openListener listens for m, or takes over the inherited listener for it.
 func (s *Server) openListener(m Map) (*listener, error) {
-	socket, err := s.socketFor(m.Listen)
+	socket, inherited, err := s.socketFor(m.Listen)
 	if err != nil {
 		return nil, err
 	}
-	n := &listener{socket: socket, listen: m.Listen, addr: addrPort(socket.Addr()), stop: make(chan struct{})}
+	n := &listener{at: socket.Addr(), listen: m.Listen, addr: addrPort(socket.Addr())}
 	n.m.Store(&m)
 	n.tls.Store(m.TLS)
-	if n.file, err = fileOf(socket); err != nil {
-		socket.Close()
+	if n.fd, err = takeOver(socket); err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", m.Listen, err)
+	}
+	if !inherited {
+		n.unlink = m.Listen.Path
 	}
 	return n, nil
 }
 
-// fileOf duplicates a listener's descriptor, and tunes the connections that it will accept.
-func fileOf(l net.Listener) (*os.File, error) {
+// takeOver takes a listener's socket out of Go's hands, and tunes the connections that it will accept.
+func takeOver(l net.Listener) (fd int, err error) {
+	defer l.Close()
+	if u, ok := l.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+	}
 	raw, err := l.(syscall.Conn).SyscallConn()
 	if err != nil {
-		return nil, err
+		return -1, err
 	}
-	var file *os.File
-	controlErr := raw.Control(func(fd uintptr) {
+	controlErr := raw.Control(func(socket uintptr) {
 		if _, ok := l.(*net.TCPListener); ok {
-			tune(int(fd))
+			tune(int(socket))
 		}
-		var dup int
-		if dup, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0); err == nil {
-			file = os.NewFile(uintptr(dup), l.Addr().String())
-		}
+		fd, err = unix.FcntlInt(socket, unix.F_DUPFD_CLOEXEC, 0)
 	})
-	return file, errors.Join(controlErr, err)
+	return fd, errors.Join(controlErr, err)
 }
 
-func (s *Server) socketFor(a Address) (net.Listener, error) {
-	for _, l := range s.Inherited {
+// socketFor gives the socket for a, and whether it is inherited.
+func (s *Server) socketFor(a Address) (l net.Listener, inherited bool, err error) {
+	for i, l := range s.Inherited {
 		if matches(a, l.Addr()) {
 			switch l.(type) {
 			case *net.TCPListener, *net.UnixListener:
-				return l, nil
+				s.Inherited = slices.Delete(slices.Clone(s.Inherited), i, i+1)
+				return l, true, nil
 			}
-			return nil, fmt.Errorf("the listener inherited for %s is a %T: want a TCP or a unix socket", a, l)
+			return nil, true, fmt.Errorf("the listener inherited for %s is a %T: want a TCP or a unix socket", a, l)
 		}
 	}
 	if a.Path != "" {
-		return listenPath(a.Path)
+		l, err = listenPath(a.Path)
+	} else {
+		l, err = s.listenTCP(a)
 	}
-	return s.listenTCP(a)
+	return l, false, err
 }
 
 // matches reports whether an inherited listener is the one for a.
@@ -186,147 +186,6 @@ func listenPath(path string) (net.Listener, error) {
 		return nil, fmt.Errorf("listening on unix:%s: %w", path, err)
 	}
 	return l, nil
-}
-
-// close ends accepting and waits for it.
-func (n *listener) close() {
-	close(n.stop)
-	n.file.Close()
-	n.socket.Close()
-	if n.done != nil {
-		<-n.done
-	}
-}
-
-// start accepts until close.
-func (n *listener) start(s *Server) {
-	n.done = make(chan struct{})
-	go func() {
-		defer close(n.done)
-		n.run(s)
-	}()
-}
-
-func (n *listener) run(s *Server) {
-	raw, err := n.file.SyscallConn()
-	if err != nil {
-		s.log.Error("cannot accept", zap.String("listen", n.listen.String()), zap.Error(err))
-		return
-	}
-	pause := time.Duration(0)
-	for {
-		fd, from, err := n.accept(s, raw)
-		switch {
-		case err == nil:
-			pause = 0
-			s.take(n, fd, from)
-		case err == errFull:
-			if !n.waitForRoom(s) {
-				return
-			}
-		case short(err):
-			if s.told.shortage.ok(time.Now()) {
-				s.log.Warn("accepting pauses: descriptors or memory are short; raise the limit (ulimit -n, LimitNOFILE=) or lower the number of connections", zap.String("listen", n.listen.String()), zap.Error(err))
-			}
-			if pause == 0 {
-				s.counters.shortages.Add(1)
-			}
-			pause = min(max(2*pause, minPause), maxPause)
-			if !n.sleep(pause) {
-				return
-			}
-		case n.stopped():
-			return
-		default:
-			s.log.Error("accepting failed", zap.String("listen", n.listen.String()), zap.Error(err))
-			if !n.sleep(maxPause) {
-				return
-			}
-		}
-	}
-}
-
-// accept waits for a connection. It takes its place among Limits.Connections before it accepts, so that more are never open, and none
-// while it waits.
-func (n *listener) accept(s *Server, raw syscall.RawConn) (fd int, from unix.Sockaddr, err error) {
-	waitErr := raw.Read(func(listener uintptr) bool {
-		if !s.gate.enter() {
-			err = errFull
-			return true
-		}
-		fd, from, err = acceptSocket(int(listener))
-		if err != nil {
-			s.gate.leave(netip.Addr{})
-		}
-		return err != unix.EAGAIN
-	})
-	if waitErr != nil {
-		err = waitErr
-	}
-	return fd, from, err
-}
-
-func short(err error) bool {
-	return err == unix.EMFILE || err == unix.ENFILE || err == unix.ENOBUFS || err == unix.ENOMEM
-}
-
-func (n *listener) stopped() bool {
-	select {
-	case <-n.stop:
-		return true
-	default:
-		return false
-	}
-}
-
-func (n *listener) sleep(d time.Duration) bool {
-	select {
-	case <-n.stop:
-		return false
-	case <-time.After(d):
-		return true
-	}
-}
-
-// waitForRoom waits until a connection has ended.
-func (n *listener) waitForRoom(s *Server) bool {
-	s.counters.pauses.Add(1)
-	if s.told.pause.ok(time.Now()) {
-		s.log.Warn("accepting pauses: as many connections are open as may be", zap.Int("limit", s.limits.Connections))
-	}
-	select {
-	case <-n.stop:
-		return false
-	case <-s.gate.room():
-		return true
-	}
-}
-
-// take hands an accepted connection to a loop.
-func (s *Server) take(n *listener, fd int, from unix.Sockaddr) {
-	peer := endpoint(from)
-	s.counters.accepted.Add(1)
-	info := &Connection{ID: s.lastID.Add(1), Map: *n.m.Load(), At: time.Now(), Client: peer, Peer: peer, Listen: n.addr}
-	if n.addr.Addr().IsUnspecified() {
-		info.Listen = localEndpoint(fd)
-	}
-	c := &conn{listener: n, info: info}
-	c.side[analysis.FromClient].fd, c.side[analysis.FromServer].fd = fd, -1
-	if !s.trusts(peer) {
-		if !s.admit(c, peer) {
-			unix.Close(fd)
-			s.gate.leave(netip.Addr{})
-			return
-		}
-	}
-	l := s.leastLoaded()
-	l.open.Add(1)
-	c.l = l
-	if !l.post(c.begin) {
-		l.open.Add(-1)
-		unix.Close(fd)
-		s.gate.leave(c.counted)
-	}
 }
 
 // admit counts a connection towards its client's limit, and reports whether it is within.

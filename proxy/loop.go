@@ -44,6 +44,7 @@ type loop struct {
 	slots []slot
 	free  []uint32
 	open  atomic.Int64 // connections in slots or on their way here
+	doors []*door      // by token; nil: closed for good
 	told  bool         // the queue got something in this batch
 
 	mu     sync.Mutex
@@ -86,8 +87,8 @@ func (l *loop) run() {
 	defer l.poll.close()
 	tick := l.s.limits.tick()
 	for {
-		timeout := time.Duration(-1)
-		if l.open.Load() > 0 {
+		timeout := l.reopen(false)
+		if l.open.Load() > 0 && (timeout < 0 || timeout > tick) {
 			timeout = tick
 		}
 		ready, err := l.poll.wait(timeout)
@@ -164,6 +165,12 @@ func token(generation, index uint32, d analysis.Direction) uint64 {
 }
 
 func (l *loop) dispatch(r readiness) {
+	if r.token&doorBit != 0 {
+		if d := l.doors[r.token&^doorBit]; d != nil && d.open {
+			l.accept(d)
+		}
+		return
+	}
 	index := uint32(r.token) >> 1
 	if s := &l.slots[index]; s.c != nil && s.generation == uint32(r.token>>32) {
 		s.c.ready(analysis.Direction(r.token&1), r)
@@ -186,7 +193,7 @@ func (l *loop) insert(c *conn) {
 func (l *loop) release(c *conn) {
 	s := &l.slots[c.index]
 	s.c = nil
-	s.generation = (s.generation + 1) & (1<<31 - 1) // wakeToken has all bits set
+	s.generation = (s.generation + 1) & (1<<31 - 1) // the bit above is doorBit
 	l.free = append(l.free, c.index)
 	l.open.Add(-1)
 }

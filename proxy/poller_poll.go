@@ -39,6 +39,9 @@ func (p *poller) add(fd int, token uint64, want interest) error {
 	return p.modify(fd, token, want)
 }
 
+// addListener watches a listener of which several pollers wait. All are woken for a connection.
+func (p *poller) addListener(fd int, token uint64) error { return p.add(fd, token, wantRead) }
+
 // modify changes what is wanted of fd.
 func (p *poller) modify(fd int, token uint64, want interest) error {
 	i, ok := p.index[fd]

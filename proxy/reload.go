@@ -31,14 +31,14 @@ func (s *Server) Reload(maps []Map) error {
 	}
 	for _, n := range s.listeners {
 		if !kept[n] {
-			n.close()
+			n.close(s)
 		}
 	}
 	s.listeners = listeners
 	if s.serving {
 		for _, n := range listeners {
-			if n.done == nil {
-				n.start(s)
+			if !n.served {
+				s.serve(n)
 			}
 		}
 	}
@@ -50,7 +50,7 @@ func (s *Server) listenersFor(maps []Map) (listeners []*listener, err error) {
 	var fresh []*listener
 	defer func() {
 		if err != nil {
-			closeAll(fresh)
+			s.closeAll(fresh)
 		}
 	}()
 	for _, m := range maps {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -78,7 +79,7 @@ func (s *Server) Listen() error {
 		return err
 	}
 	if err := s.newLoops(); err != nil {
-		closeAll(listeners)
+		s.closeAll(listeners)
 		return err
 	}
 	if s.Observer != nil || s.Tap != nil || s.AnswerPlaintext {
@@ -124,10 +125,17 @@ func (s *Server) newLoops() error {
 	return nil
 }
 
-// leastLoaded is the loop for the next connection.
-func (s *Server) leastLoaded() *loop {
-	best := s.loops[0]
-	for _, l := range s.loops[1:] {
+// leave gives a connection's place back.
+func (s *Server) leave(client netip.Addr) {
+	if s.gate.leave(client) {
+		s.room()
+	}
+}
+
+// leastLoaded is the loop for the next connection: l itself unless others have fewer.
+func (s *Server) leastLoaded(l *loop) *loop {
+	best := l
+	for _, l := range s.loops {
 		if l.open.Load() < best.open.Load() {
 			best = l
 		}
@@ -158,7 +166,7 @@ func (s *Server) Serve(ctx context.Context) error {
 		loops.Go(l.run)
 	}
 	for _, n := range s.listeners {
-		n.start(s)
+		s.serve(n)
 	}
 	s.mu.Unlock()
 
@@ -182,7 +190,7 @@ func (s *Server) stopAccepting() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ended = true
-	closeAll(s.listeners)
+	s.closeAll(s.listeners)
 }
 
 // drain waits for the connections, then closes what is left.
@@ -227,7 +235,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		defer s.mu.Unlock()
 		if !s.ended && s.stop != nil {
 			s.ended = true
-			closeAll(s.listeners)
+			s.closeAll(s.listeners)
 			for _, l := range s.loops {
 				l.poll.close()
 			}
@@ -246,8 +254,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-func closeAll(listeners []*listener) {
+func (s *Server) closeAll(listeners []*listener) {
 	for _, n := range listeners {
-		n.close()
+		n.close(s)
 	}
 }

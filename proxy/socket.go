@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -73,11 +74,11 @@ func zone(name string) uint32 {
 }
 
 // endpoint is the address in s; zero for a unix socket.
-func endpoint(s unix.Sockaddr) netip.AddrPort {
+func endpoint(s syscall.Sockaddr) netip.AddrPort {
 	switch s := s.(type) {
-	case *unix.SockaddrInet4:
+	case *syscall.SockaddrInet4:
 		return netip.AddrPortFrom(netip.AddrFrom4(s.Addr), uint16(s.Port))
-	case *unix.SockaddrInet6:
+	case *syscall.SockaddrInet6:
 		ip := netip.AddrFrom16(s.Addr).Unmap()
 		if s.ZoneId != 0 && ip.Is6() {
 			ip = ip.WithZone(strconv.Itoa(int(s.ZoneId)))
@@ -89,7 +90,7 @@ func endpoint(s unix.Sockaddr) netip.AddrPort {
 
 // localEndpoint is the address of our end of fd; zero for a unix socket.
 func localEndpoint(fd int) netip.AddrPort {
-	s, err := unix.Getsockname(fd)
+	s, err := syscall.Getsockname(fd)
 	if err != nil {
 		return netip.AddrPort{}
 	}

@@ -1,16 +1,17 @@
 package proxy
 
 import (
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// acceptSocket accepts a connection. What tune sets it inherits from its listener.
-func acceptSocket(listener int) (int, unix.Sockaddr, error) {
+// acceptSocket accepts a connection. Package unix would ask for the socket's protocol, too. What tune sets it inherits from its listener.
+func acceptSocket(listener int) (int, syscall.Sockaddr, error) {
 	for {
-		fd, from, err := unix.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-		if err != unix.EINTR && err != unix.ECONNABORTED {
+		fd, from, err := syscall.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		if err != syscall.EINTR && err != syscall.ECONNABORTED {
 			return fd, from, err
 		}
 	}

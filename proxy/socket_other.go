@@ -9,18 +9,18 @@ import (
 )
 
 // acceptSocket accepts a connection.
-func acceptSocket(listener int) (int, unix.Sockaddr, error) {
+func acceptSocket(listener int) (int, syscall.Sockaddr, error) {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
 	for {
-		fd, from, err := unix.Accept(listener)
+		fd, from, err := syscall.Accept(listener)
 		switch err {
 		case unix.EINTR, unix.ECONNABORTED:
 			continue
 		case nil:
 			unix.CloseOnExec(fd)
 			unix.SetNonblock(fd, true)
-			if _, ok := from.(*unix.SockaddrUnix); !ok {
+			if _, ok := from.(*syscall.SockaddrUnix); !ok {
 				tune(fd)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -44,6 +45,7 @@ type forwarder struct {
 func (e *environment) forward(ctx context.Context, f *proxyFlags, s *proxy.Server, x analysis.Expectations) error {
 	p := &forwarder{env: e, flags: f, server: s, expect: x}
 	s.Observer = p
+	defer spareProcessors(s)()
 	keys, err := openKeys(f.keylogs, nil)
 	if err != nil {
 		return err
@@ -69,6 +71,15 @@ func (e *environment) forward(ctx context.Context, f *proxyFlags, s *proxy.Serve
 	err = s.Serve(ctx)
 	stop()
 	return p.finish(err)
+}
+
+// spareProcessors gives the scheduler more processors than there are loops. Loops wait in system calls; without an idle processor
+// beside them the scheduler takes theirs away after 20 µs of that and starts a thread to look for work (runtime/proc.go, retake and
+// handoffp), twice for each new connection. It is a third of the processor time. restore undoes it.
+func spareProcessors(s *proxy.Server) (restore func()) {
+	s.Loops = runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(s.Loops + 2)
+	return func() { runtime.GOMAXPROCS(s.Loops) }
 }
 
 // prepare opens files, logs and the metrics' port.
