@@ -35,6 +35,8 @@ type conn struct {
 	info       *Connection
 	watch      *watch     // nil: nobody is interested, or the dial is not over
 	reset      bool       // a side sent RST
+	slow       bool       // the dial takes so long that the client is looked at, which may give up
+	kept       bool       // the upstream's socket has keep-alives
 	told       bool       // tellOpened was called
 	counted    netip.Addr // the address that counts towards Limits.PerClient; zero when none does
 }
@@ -74,7 +76,7 @@ func (c *conn) ready(d analysis.Direction, r readiness) {
 		c.readHeader()
 	case resolving, dialing:
 		if d == analysis.FromServer {
-			c.dialed()
+			c.dialed(r.failed || r.hungUp)
 		} else {
 			c.clientGone(r)
 		}
@@ -158,7 +160,7 @@ func (c *conn) rearm() {
 		t := token(c.generation, c.index, analysis.Direction(d))
 		var err error
 		switch {
-		case !s.watched && (want != 0 || !s.hungUp):
+		case !s.watched && (want != 0 || !s.hungUp && (c.phase == relaying || c.slow)):
 			err = c.l.poll.add(s.fd, t, want)
 			s.watched = true
 		case s.watched && want != s.want:
@@ -192,12 +194,11 @@ func (c *conn) expire() {
 	if c.phase != relaying {
 		switch {
 		case l.now.Before(c.deadline):
+			c.slow = true
 			if c.dial != nil && c.dial.again {
 				c.tryAddress()
-				if c.l != nil {
-					c.rearm()
-				}
 			}
+			c.rearmed()
 		case c.phase == inHeader:
 			l.s.counters.firstByte.Add(1)
 			c.end(ByFirstByte)
@@ -205,6 +206,10 @@ func (c *conn) expire() {
 			c.dialTimedOut()
 		}
 		return
+	}
+	if !c.kept { // most connections do not live so long as to need them
+		c.kept = true
+		setKeepAlive(c.side[analysis.FromServer].fd)
 	}
 	lim, silent := &l.s.limits, l.now.Sub(c.active)
 	switch {
@@ -245,7 +250,10 @@ func (c *conn) closeSide(d analysis.Direction) {
 	if s.fd < 0 {
 		return
 	}
-	c.unwatch(d)
+	if s.watched {
+		c.l.poll.forget(s.fd)
+		s.watched, s.want = false, 0
+	}
 	unix.Close(s.fd)
 	s.fd, s.waiting = -1, nil
 	if s.pipe != nil {

@@ -124,7 +124,7 @@ func (c *conn) connect(a unix.Sockaddr, family int) bool {
 		return false
 	}
 	if family != unix.AF_UNIX {
-		tune(fd)
+		setNoDelay(fd)
 	}
 	switch err := unix.Connect(fd, a); err {
 	case nil:
@@ -132,6 +132,9 @@ func (c *conn) connect(a unix.Sockaddr, family int) bool {
 		c.connected()
 	case unix.EINPROGRESS, unix.EINTR:
 		c.side[analysis.FromServer].fd = fd
+		if writable(fd) { // on this host, mostly
+			c.dialed(false)
+		}
 	default:
 		unix.Close(fd)
 		c.dial.err = err
@@ -141,12 +144,16 @@ func (c *conn) connect(a unix.Sockaddr, family int) bool {
 }
 
 // dialed handles the outcome of a connect.
-func (c *conn) dialed() {
+func (c *conn) dialed(failed bool) {
 	fd := c.side[analysis.FromServer].fd
 	if fd < 0 {
 		return
 	}
-	switch err := socketError(fd); err {
+	var err error
+	if failed {
+		err = socketError(fd)
+	}
+	switch err {
 	case nil:
 	case unix.ECONNRESET, unix.EPIPE: // who does not accept refuses: this one has accepted, and reset before we looked
 		c.accepted()

@@ -60,7 +60,8 @@ func takeOver(l net.Listener) (fd int, err error) {
 	}
 	controlErr := raw.Control(func(socket uintptr) {
 		if _, ok := l.(*net.TCPListener); ok {
-			tune(int(socket))
+			setNoDelay(int(socket))
+			setKeepAlive(int(socket))
 		}
 		fd, err = unix.FcntlInt(socket, unix.F_DUPFD_CLOEXEC, 0)
 	})

@@ -59,7 +59,10 @@ func (p *poller) modify(fd int, token uint64, want interest) error {
 	return nil
 }
 
-// remove ends to watch fd, before it is closed.
+// forget ends to watch fd, which is about to be closed.
+func (p *poller) forget(fd int) { p.remove(fd) }
+
+// remove ends to watch fd.
 func (p *poller) remove(fd int) error {
 	i, ok := p.index[fd]
 	if !ok {

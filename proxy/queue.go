@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/etcdtap/etcdtap/analysis"
@@ -48,6 +49,7 @@ type queue struct {
 	watch  int // connections opened and not yet finished
 	closed bool
 	ready  chan struct{} // holds one: there is something
+	awake  atomic.Bool   // the watcher will look without being told
 }
 
 // batch is what the watcher takes at a time.
@@ -104,6 +106,9 @@ func (q *queue) putData(w *watch, d analysis.Direction, at time.Time, p []byte) 
 
 // kick wakes the watcher. The loops call it once for all that they put in.
 func (q *queue) kick() {
+	if q.awake.Load() {
+		return
+	}
 	select {
 	case q.ready <- struct{}{}:
 	default:

@@ -120,10 +120,11 @@ func (c *conn) shut(d analysis.Direction) {
 		return
 	}
 	o.shut = true
-	unix.Shutdown(o.fd, unix.SHUT_WR) // fails when that side is gone, which the poller reports, too
 	if c.side[d].shut {
-		c.end(ByPeers)
+		c.end(ByPeers) // closing sends the FIN, for all that o sent was read
+		return
 	}
+	unix.Shutdown(o.fd, unix.SHUT_WR) // fails when that side is gone, which the poller reports, too
 }
 
 // maxLast is how often a side that has reset is read: what it sent before is in its receive buffer.

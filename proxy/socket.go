@@ -39,6 +39,13 @@ func socketError(fd int) error {
 	return nil
 }
 
+// writable reports whether fd can be written to, without an error that is pending.
+func writable(fd int) bool {
+	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
+	n, err := unix.Poll(p, 0)
+	return n == 1 && err == nil && p[0].Revents == unix.POLLOUT
+}
+
 // resetOnClose makes closing fd send an RST. A unix socket has none, it just closes.
 func resetOnClose(fd int) {
 	if fd >= 0 {
@@ -46,11 +53,13 @@ func resetOnClose(fd int) {
 	}
 }
 
-// tune sets what every TCP connection of ours has: no delay, keep-alives.
-func tune(fd int) {
-	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+// setNoDelay makes a TCP socket send what it has at once. On others it does nothing.
+func setNoDelay(fd int) { unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) }
+
+// setKeepAlive makes a TCP socket find out that its peer has vanished.
+func setKeepAlive(fd int) {
 	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
-	setKeepAlive(fd)
+	setKeepAliveTimes(fd)
 }
 
 // sockaddr is the address for connect, and its family.

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// acceptSocket accepts a connection. Package unix would ask for the socket's protocol, too. What tune sets it inherits from its listener.
+// acceptSocket accepts a connection. Package unix would ask for the socket's protocol, too. Its options it inherits from its listener.
 func acceptSocket(listener int) (int, syscall.Sockaddr, error) {
 	for {
 		fd, from, err := syscall.Accept4(listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
@@ -21,7 +21,7 @@ func newSocket(family int) (int, error) {
 	return unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 }
 
-func setKeepAlive(fd int) {
+func setKeepAliveTimes(fd int) {
 	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, int(keepAliveIdle/time.Second))
 	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, int(keepAliveInterval/time.Second))
 	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keepAliveCount)

@@ -21,7 +21,8 @@ func acceptSocket(listener int) (int, syscall.Sockaddr, error) {
 			unix.CloseOnExec(fd)
 			unix.SetNonblock(fd, true)
 			if _, ok := from.(*syscall.SockaddrUnix); !ok {
-				tune(fd)
+				setNoDelay(fd)
+				setKeepAlive(fd)
 			}
 		}
 		return fd, from, err
@@ -39,5 +40,5 @@ func newSocket(family int) (int, error) {
 	return fd, err
 }
 
-// setKeepAlive leaves the times at the system's.
-func setKeepAlive(int) {}
+// setKeepAliveTimes leaves the times at the system's.
+func setKeepAliveTimes(int) {}
