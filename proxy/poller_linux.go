@@ -111,7 +111,7 @@ const brief = 2
 
 // briefly waits without telling Go's scheduler, which would else take the processor away that the loop is about to need again, wake
 // threads to look for work in the meantime, and look after all that every 20 µs: as much as half of what a busy loop costs. The
-// processor is lent from the others for that long, which is why there should be more of them than loops; a stop of the world interrupts
+// processor is kept from the others for that long, which is why there should be more of them than loops (Server.Loops); a stop of the world interrupts
 // the call by a signal.
 func (p *poller) briefly(ms int) (int, error) {
 	if ms < 0 || ms > brief {

@@ -9,9 +9,9 @@
 //
 // # How it works
 //
-// One goroutine per listener accepts. Loops, one per processor, own the connections: each waits for readiness (epoll; poll(2) where
-// there is none) and moves bytes with non-blocking calls, so an idle connection costs two descriptors and some hundred bytes, and no
-// goroutine, buffer or pipe. As long as a connection is observed its bytes go through the loop's buffer; then small messages still do,
+// Loops, one per processor, accept connections and own them: each waits for readiness (epoll; poll(2) where there is none) and moves
+// bytes with non-blocking calls, so an idle connection costs two descriptors and some hundred bytes, and no goroutine, buffer or pipe.
+// A connection goes to the loop that has the fewest. As long as a connection is observed its bytes go through the loop's buffer; then small messages still do,
 // and bulk is spliced from socket to socket without being copied (Linux).
 //
 // # Forward first, observe second
@@ -46,7 +46,7 @@ type Server struct {
 	Observer Observer               // is told how connections begin, settle and end; nil: nobody
 	Tap      Tap                    // is given the observed bytes; nil: nobody
 	Observe  func(c *analysis.Conn) // prepares each analysis.Conn, with keys for example; nil: nothing
-	Loops    int                    // goroutines that move bytes; 0 means GOMAXPROCS
+	Loops    int                    // goroutines that move bytes; 0 means GOMAXPROCS. The scheduler needs two processors more to be fast
 	Log      *zap.Logger            // nil is silent
 
 	state

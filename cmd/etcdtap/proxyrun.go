@@ -74,8 +74,8 @@ func (e *environment) forward(ctx context.Context, f *proxyFlags, s *proxy.Serve
 }
 
 // spareProcessors gives the scheduler more processors than there are loops. Loops wait in system calls; without an idle processor
-// beside them the scheduler takes theirs away after 20 µs of that and starts a thread to look for work (runtime/proc.go, retake and
-// handoffp), twice for each new connection. It is a third of the processor time. restore undoes it.
+// beside them the scheduler takes theirs away after 20 µs of that and starts a thread to look for work (Go 1.26, runtime/proc.go, retake
+// and handoffp), twice for each new connection. restore undoes it.
 func spareProcessors(s *proxy.Server) (restore func()) {
 	s.Loops = runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(s.Loops + 2)
