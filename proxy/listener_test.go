@@ -135,3 +135,16 @@ func TestParse(t *testing.T) {
 		}
 	}
 }
+
+// TestBalance gives each loop as many connections as the others, whichever of them accepts.
+func TestBalance(t *testing.T) {
+	p := start(t, &Server{Loops: 4}, upstream(t, echo))
+	for range 40 {
+		roundTrip(t, p.dial())
+	}
+	for i, l := range p.loops {
+		if n := l.open.Load(); n != 10 {
+			t.Errorf("loop %d of 4 has %d of 40 connections", i, n)
+		}
+	}
+}

@@ -150,7 +150,7 @@ type watcher struct {
 // watcherLag is how long the watcher lets events gather: a handshake is some ten of them, and to be woken for each by a loop on another
 // processor costs more than to analyse them. Nobody sees a report that is late by as much. While there is something each time it
 // looks, nobody has to wake it at all.
-const watcherLag = 4 * time.Millisecond
+const watcherLag = 8 * time.Millisecond
 
 // watchAll runs until the queue is closed and empty.
 func (s *Server) watchAll() {
