@@ -85,7 +85,26 @@ func appendHex(dst, b []byte) []byte {
 	return append(hex.AppendEncode(append(dst, '"'), b), '"')
 }
 
-func appendInt(dst []byte, n int64) []byte { return strconv.AppendInt(dst, n, 10) }
+// appendInt appends a number. Most are a single digit.
+func appendInt(dst []byte, n int64) []byte {
+	if n >= 0 && n < 10 {
+		return append(dst, '0'+byte(n))
+	}
+	if n < 0 || n >= 1e10 {
+		return strconv.AppendInt(dst, n, 10)
+	}
+	var room [10]byte
+	at := len(room)
+	for ; n >= 10; n /= 100 {
+		at -= 2
+		twoDigits(room[at:at+2], uint32(n%100))
+	}
+	if n > 0 {
+		at--
+		room[at] = '0' + byte(n)
+	}
+	return append(dst, room[at:]...)
+}
 
 func appendBool(dst []byte, v bool) []byte { return strconv.AppendBool(dst, v) }
 
@@ -171,6 +190,14 @@ func appendSeconds(dst []byte, d time.Duration) []byte {
 func appendAddr(dst []byte, a netip.Addr) []byte {
 	if !a.IsValid() {
 		return append(dst, `""`...)
+	}
+	if a.Is4() {
+		b := a.As4()
+		dst = appendInt(append(dst, '"'), int64(b[0]))
+		for _, octet := range b[1:] {
+			dst = appendInt(append(dst, '.'), int64(octet))
+		}
+		return append(dst, '"')
 	}
 	if a.Zone() != "" {
 		return appendString(dst, a.String())
