@@ -28,13 +28,13 @@ func (l *lane) premature(a answering) bool {
 	if !a.ok || o.flags&(halfStarted|halfAcked|halfDone) != halfStarted|halfAcked || l.h.next-l.h.start > causalBytes {
 		return false
 	}
-	if !o.is(halfSeen) && l.h.packets > holePackets {
+	if !o.is(halfSeen) && l.c.packets(l.d) > holePackets {
 		return false // the capture has one side only
 	}
 	if n := ahead(a.ack, o.next); n <= 0 || n > plausibleAhead || ahead(a.ack, o.acked) > 0 {
 		return false
 	}
-	return o.flags&(halfFIN|halfReset) == 0 || ahead(o.fin, o.next) > 0 // else it is the FIN that is acknowledged
+	return o.flags&(halfFIN|halfReset) == 0 || ahead(l.c.fin[l.d^1], o.next) > 0 // else it is the FIN that is acknowledged
 }
 
 // blocked reports whether the next bytes in order are here and wait for what they answer.
@@ -43,7 +43,7 @@ func (l *lane) blocked() bool { return len(l.s.held) > 0 && l.s.held[0].seq == l
 // other is the lane of the opposite direction.
 func (l *lane) other() lane {
 	d := l.d.Other()
-	return lane{reassembler: l.reassembler, out: l.out, d: d, c: l.c, h: &l.c.half[d], x: l.x, s: &l.x.store[d]}
+	return lane{reassembler: l.reassembler, out: l.out, d: d, c: l.c, m: l.m, h: &l.c.half[d], x: l.x, s: &l.x.store[d]}
 }
 
 // told lets the answers go that waited for what was just told, and what waited for those.
@@ -105,10 +105,11 @@ func (c *connection) misjudged(d analysis.Direction, s *Segment) bool {
 
 // turnRound makes the client the server, with what is held of both.
 func (t *Tracker) turnRound(c *connection) {
-	c.swap()
+	m := t.table.more(c)
+	c.swap(m)
 	x := t.attachments[c.stream]
 	x.store[0], x.store[1] = x.store[1], x.store[0]
-	x.conn.Reset(c.client(), c.server(), moment(c.start))
+	x.conn.Reset(c.endpoint(analysis.FromClient, m), c.endpoint(analysis.FromServer, m), moment(c.start))
 }
 
 // anchored lets go what waited for the SYN.
@@ -122,14 +123,15 @@ func (t *Tracker) anchored(c *connection) {
 	}
 }
 
-// endAt notes where a stream ends that a RST ended, when not all of it was told: the rest may come yet, for the packets may be out
+// endAt notes where the stream of d ends that a RST ended, when not all of it was told: the rest may come yet, for the packets may be out
 // of order. It reports whether there is something to wait for.
-func (h *half) endAt(seq uint32) bool {
+func (c *connection) endAt(d analysis.Direction, seq uint32) bool {
+	h := &c.half[d]
 	if h.is(halfAcked) && ahead(h.acked, seq) > 0 {
 		seq = h.acked
 	}
-	if n := ahead(seq, h.next); h.closed == analysis.CloseRST && (n > 0 && n <= resetTolerance || h.unanchored()) {
-		h.fin = seq
+	if n := ahead(seq, h.next); c.closed[d] == analysis.CloseRST && (n > 0 && n <= resetTolerance || h.unanchored()) {
+		c.fin[d] = seq
 		h.flags |= halfReset
 	}
 	return h.flags&(halfReset|halfWaiting) != 0
@@ -138,12 +140,11 @@ func (h *half) endAt(seq uint32) bool {
 // answered reports whether the FIN that s carries was acknowledged by the other side's FIN, which was captured before it and which it
 // does not acknowledge itself.
 func (c *connection) answered(d analysis.Direction, s *Segment) bool {
-	h, o := &c.half[d], &c.half[d^1]
-	return o.closed == analysis.CloseFIN && s.Flags&flagACK != 0 && ahead(s.Ack, o.fin) <= 0 && h.is(halfAcked) && ahead(h.acked, h.fin) > 0
+	h := &c.half[d]
+	return c.closed[d^1] == analysis.CloseFIN && s.Flags&flagACK != 0 && ahead(s.Ack, c.fin[d^1]) <= 0 && h.is(halfAcked) && ahead(h.acked, c.fin[d]) > 0
 }
 
 // refused reports whether the SYN was answered by a RST, in whatever order the two were captured.
 func (c *connection) refused() bool {
-	s := &c.half[analysis.FromServer]
-	return c.flags&(connSYN|connSYNACK) == connSYN && s.closed == analysis.CloseRST && !s.is(halfSeen)
+	return c.flags&(connSYN|connSYNACK) == connSYN && c.closed[analysis.FromServer] == analysis.CloseRST && !c.half[analysis.FromServer].is(halfSeen)
 }

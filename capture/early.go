@@ -83,7 +83,7 @@ func (t *Tracker) lookAround() {
 
 // settle shows a connection as soon as its fate is settled.
 func (t *Tracker) settle(c *connection) {
-	if c.stream == 0 {
+	if !c.attached() {
 		return
 	}
 	x := t.attachments[c.stream]
@@ -102,9 +102,9 @@ func (t *Tracker) show(c *connection, why Early) bool {
 	if why == EarlyStuck {
 		how = analysis.CloseIdle
 	}
-	if c.stream == 0 {
+	if !c.attached() {
 		x := t.closer.scratch
-		x.prepare(c)
+		x.prepare(c, t.table.more(c))
 		if how != analysis.CloseNone {
 			x.conn.Close(analysis.FromClient, moment(t.now), how)
 		}

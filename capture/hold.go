@@ -168,7 +168,7 @@ func (l *lane) fillHole() {
 		return
 	}
 	if l.h.is(halfFIN) {
-		if n := ahead(l.h.fin, l.h.next); n > 0 {
+		if n := ahead(l.c.fin[l.d], l.h.next); n > 0 {
 			l.gap(int(n))
 		}
 	}

@@ -2,7 +2,6 @@ package capture
 
 import (
 	"cmp"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -35,8 +34,7 @@ func (t *Tracker) begin(tag uint32, s *Segment) (uint32, analysis.Direction) {
 	c := t.table.at(i)
 	d, known := t.begins(s)
 	c.flags = known
-	c.ends[d] = endpoint{s.Src, s.SrcPort}
-	c.ends[d^1] = endpoint{s.Dst, s.DstPort}
+	t.table.setEnds(c, d, s)
 	c.first, c.start, c.seen = t.packet, t.now, t.now
 	t.active.push(&t.table, i)
 	if t.options.Early != nil && len(t.looks.queue) < maxLooks {
@@ -100,7 +98,8 @@ func (t *Tracker) lingered(c *connection) bool { return t.rested(c) >= lingerTim
 
 // rested is how long ago a connection closed itself.
 func (t *Tracker) rested(c *connection) int64 {
-	return distance(t.now, max(c.closing[0].at, c.closing[1].at))
+	m := t.table.more(c)
+	return distance(t.now, max(m.closing[0].at, m.closing[1].at))
 }
 
 func distance(a, b int64) int64 {
@@ -117,7 +116,7 @@ func (t *Tracker) finish(i uint32) {
 	c := t.table.at(i)
 	c.flags |= connFinished
 	t.lingering.push(&t.table, i)
-	if c.stream != 0 {
+	if c.attached() {
 		for d := range c.half {
 			l := t.lane(c, analysis.Direction(d))
 			l.stopKeeping()
@@ -179,7 +178,7 @@ type place struct {
 // there costs far less than following a list through memory.
 func (t *Tracker) open() []place {
 	open := make([]place, 0, t.active.length)
-	for i := uint32(1); i < t.table.made; i++ {
+	for i := uint32(1); i < t.table.slabs.made; i++ {
 		if c := t.table.at(i); c.flags&connFree == 0 {
 			open = append(open, place{c.first, i})
 		}
@@ -198,13 +197,13 @@ func (t *Tracker) handOver(i uint32) {
 // report gives a finished connection's facts to the sink, or to where they are to be handed over from.
 func (t *Tracker) report(c *connection) {
 	switch {
-	case c.stream == 0 && t.later != nil:
-		t.later.add(finished{connection: *c}, t)
-	case c.stream == 0:
-		t.sink(t.closer.facts(c))
+	case !c.attached() && t.later != nil:
+		t.later.add(finished{connection: *c, more: *t.table.more(c)}, t)
+	case !c.attached():
+		t.sink(t.closer.facts(c, t.table.more(c)))
 	default:
 		x := t.attachments[c.stream]
-		t.conclude(c, x)
+		t.conclude(c, t.table.more(c), x)
 		if t.later != nil {
 			x.conn.End()
 			t.detach(c)
@@ -226,12 +225,12 @@ func (t *Tracker) forget(i uint32) {
 }
 
 // conclude tells the observer what is left to tell of both streams and of the transport.
-func (r *reassembler) conclude(c *connection, x *attachment) {
+func (r *reassembler) conclude(c *connection, m *more, x *attachment) {
 	packet, now := r.packet, r.now
 	r.packet, r.now = c.last, c.seen // what is missing is missed as of the last packet
-	first := c.closedFirst()
+	first := c.closedFirst(m)
 	for _, d := range [...]analysis.Direction{first, first.Other()} {
-		l := lane{reassembler: r, out: x.conn, d: d, c: c, h: &c.half[d], x: x, s: &x.store[d]}
+		l := lane{reassembler: r, out: x.conn, d: d, c: c, m: m, h: &c.half[d], x: x, s: &x.store[d]}
 		l.settle()
 	}
 	if c.gave != analysis.CloseNone {
@@ -242,18 +241,6 @@ func (r *reassembler) conclude(c *connection, x *attachment) {
 	x.describe(c)
 }
 
-// closedFirst is the direction whose close is told first.
-func (c *connection) closedFirst() analysis.Direction {
-	if c.half[1].closed != analysis.CloseNone && c.closing[1].packet < c.closing[0].packet {
-		return analysis.FromServer
-	}
-	return analysis.FromClient
-}
-
-// client and server are the connection's endpoints.
-func (c *connection) client() netip.AddrPort { return addrPort(c.ends[0].addr, c.ends[0].port) }
-func (c *connection) server() netip.AddrPort { return addrPort(c.ends[1].addr, c.ends[1].port) }
-
 // closer concludes connections that never had data: they have no attachment, and one serves all of them.
 type closer struct {
 	reassembler
@@ -261,36 +248,37 @@ type closer struct {
 }
 
 // facts are the facts of a finished connection without data. They are valid until the next call.
-func (r *closer) facts(c *connection) *analysis.Facts {
-	if c.half[0].nothingMissed() && c.half[1].nothingMissed() {
-		r.concludeSilent(c)
+func (r *closer) facts(c *connection, m *more) *analysis.Facts {
+	if c.nothingMissed(analysis.FromClient) && c.nothingMissed(analysis.FromServer) {
+		r.concludeSilent(c, m)
 	} else {
-		r.scratch.prepare(c)
-		r.conclude(c, r.scratch)
+		r.scratch.prepare(c, m)
+		r.conclude(c, m, r.scratch)
 	}
 	return r.scratch.conn.Facts()
 }
 
-// nothingMissed reports whether settle would have nothing to tell of a stream without data but its close.
-func (h *half) nothingMissed() bool {
+// nothingMissed reports whether settle would have nothing to tell of the stream of d without data but its close.
+func (c *connection) nothingMissed(d analysis.Direction) bool {
+	h := &c.half[d]
 	switch {
 	case h.is(halfStarted) && h.flags&(halfStartKnown|halfLateStart) == 0:
 		return false // the start
 	case h.is(halfFIN):
-		return ahead(h.fin, h.next) <= 0
+		return ahead(c.fin[d], h.next) <= 0
 	}
 	return !h.is(halfAcked) || ahead(h.acked, h.next) <= 0
 }
 
 // concludeSilent is conclude for a connection of which there is nothing to tell but how it ended.
-func (r *closer) concludeSilent(c *connection) {
+func (r *closer) concludeSilent(c *connection, m *more) {
 	conn := r.scratch.conn
-	conn.Reset(c.client(), c.server(), moment(c.start))
-	first := c.closedFirst()
+	conn.Reset(c.endpoint(analysis.FromClient, m), c.endpoint(analysis.FromServer, m), moment(c.start))
+	first := c.closedFirst(m)
 	for _, d := range [...]analysis.Direction{first, first.Other()} {
-		if h := &c.half[d]; h.closed != analysis.CloseNone && !h.is(halfToldClose) {
-			conn.Packet(c.closing[d].packet)
-			conn.Close(d, moment(c.closing[d].at), h.closed)
+		if c.closed[d] != analysis.CloseNone && !c.half[d].is(halfToldClose) {
+			conn.Packet(m.closing[d].packet)
+			conn.Close(d, moment(m.closing[d].at), c.closed[d])
 		}
 	}
 	if c.gave != analysis.CloseNone {
@@ -305,7 +293,7 @@ func (x *attachment) describe(c *connection) {
 	x.conn.SetTCP(analysis.TCPFacts{
 		FirstPacket:    c.first,
 		LastPacket:     c.last,
-		Packets:        [2]int64{c.half[0].packets, c.half[1].packets},
+		Packets:        [2]int64{c.packets(analysis.FromClient), c.packets(analysis.FromServer)},
 		SYN:            c.flags&connSYN != 0,
 		SYNACK:         c.flags&connSYNACK != 0,
 		Established:    c.flags&connEstablished != 0,
@@ -330,8 +318,9 @@ func (t *Tracker) attach(c *connection) {
 		t.attachments = append(t.attachments, nil)
 	}
 	x := t.newAttachment()
+	c.flags |= connAttached
 	t.attachments[c.stream] = x
-	x.prepare(c)
+	x.prepare(c, t.table.more(c))
 }
 
 // detach takes a finished connection's attachment from it, and the buffers of that back.
@@ -342,7 +331,7 @@ func (t *Tracker) detach(c *connection) {
 	}
 	t.attachments[c.stream] = nil
 	t.vacant = append(t.vacant, c.stream)
-	c.stream = 0
+	c.flags &^= connAttached
 }
 
 // keepSpare keeps an attachment for use again.
@@ -365,7 +354,7 @@ func (t *Tracker) newAttachment() *attachment {
 }
 
 // prepare makes an attachment ready for a connection.
-func (x *attachment) prepare(c *connection) {
-	x.conn.Reset(c.client(), c.server(), moment(c.start))
+func (x *attachment) prepare(c *connection, m *more) {
+	x.conn.Reset(c.endpoint(analysis.FromClient, m), c.endpoint(analysis.FromServer, m), moment(c.start))
 	*x = attachment{conn: x.conn, store: [2]store{{held: x.store[0].held[:0]}, {held: x.store[1].held[:0]}}}
 }

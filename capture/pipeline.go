@@ -219,7 +219,7 @@ func (p *Pipeline) report() {
 		for i := range r.list {
 			f := &r.list[i]
 			if f.attachment == nil {
-				p.sink(p.closer.facts(&f.connection))
+				p.sink(p.closer.facts(&f.connection, &f.more))
 			} else {
 				p.sink(f.attachment.conn.Facts())
 			}
@@ -232,6 +232,7 @@ func (p *Pipeline) report() {
 type finished struct {
 	attachment *attachment
 	connection connection // valid iff there is no attachment
+	more       more       // of the connection
 }
 
 // reports are finished connections, in order.

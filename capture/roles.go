@@ -24,33 +24,26 @@ func (t *Tracker) begins(s *Segment) (d analysis.Direction, known uint16) {
 }
 
 // judgeRoles looks at the first data for who is who, when nothing better is known. It returns d as it is from now on.
-func (c *connection) judgeRoles(d analysis.Direction, payload []byte) analysis.Direction {
+func (t *Tracker) judgeRoles(c *connection, d analysis.Direction, payload []byte) analysis.Direction {
 	if c.flags&(connRolesKnown|connRolesPort) != 0 {
 		return d
 	}
 	if speaker, ok := analysis.Speaker(payload); ok && speaker != d {
-		c.swap()
+		c.swap(t.table.more(c))
 		return speaker
 	}
 	return d
 }
 
-// swap makes the client the server. Only a connection without data can be turned round.
-func (c *connection) swap() {
-	c.ends[0], c.ends[1] = c.ends[1], c.ends[0]
-	c.half[0], c.half[1] = c.half[1], c.half[0]
-	c.closing[0], c.closing[1] = c.closing[1], c.closing[0]
-}
-
 // synchronize takes a segment with SYN that belongs to this connection, and returns d as it is from now on.
-func (c *connection) synchronize(d analysis.Direction, s *Segment) analysis.Direction {
+func (t *Tracker) synchronize(c *connection, d analysis.Direction, s *Segment) analysis.Direction {
 	sender := analysis.FromClient
 	if s.Flags&flagACK != 0 {
 		sender = analysis.FromServer
 	}
 	if c.flags&connRolesKnown == 0 {
-		if d != sender && c.stream == 0 {
-			c.swap()
+		if d != sender && !c.attached() {
+			c.swap(t.table.more(c))
 			d = sender
 		}
 		if d == sender {
@@ -87,7 +80,7 @@ func (c *connection) replacedBy(d analysis.Direction, s *Segment) bool {
 		if o.is(halfStartKnown) {
 			return ahead(s.Ack, o.start) < 0 || ahead(s.Ack, o.next) > 0
 		}
-		return h.flags&(halfData|halfFIN|halfStartKnown) != 0 || c.closed()
+		return h.flags&(halfData|halfFIN|halfStartKnown) != 0 || c.over()
 	}
 	if h.beginsAt(s.Seq + 1) {
 		return false
@@ -99,12 +92,7 @@ func (c *connection) replacedBy(d analysis.Direction, s *Segment) bool {
 		return false // the answer was captured before it
 	}
 	// Nothing of this side was seen. Both may open at once (RFC 9293, Section 3.5), or the capture misses this side.
-	return o.flags&(halfData|halfFIN) != 0 || c.closed()
-}
-
-// closed reports whether the connection has come to its end.
-func (c *connection) closed() bool {
-	return c.flags&connReset != 0 || c.half[0].closed != analysis.CloseNone && c.half[1].closed != analysis.CloseNone
+	return o.flags&(halfData|halfFIN) != 0 || c.over()
 }
 
 // heeds reports whether a RST can be meant for this connection.

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"encoding/binary"
 	"net/netip"
 
 	"github.com/etcdtap/etcdtap/analysis"
@@ -31,6 +32,14 @@ type Segment struct {
 
 // Opens reports whether the segment opens a connection: its sender is the client.
 func (s *Segment) Opens() bool { return s.Flags&(flagSYN|flagACK|flagRST) == flagSYN }
+
+// narrow gives the addresses as IPv4 has them, in network byte order; wide reports that one of them is no IPv4 address.
+func (s *Segment) narrow() (src, dst uint32, wide bool) {
+	const prefix = 0xffff // the end of "::ffff:", before the address
+	a, b := binary.BigEndian.Uint64(s.Src[8:]), binary.BigEndian.Uint64(s.Dst[8:])
+	high := binary.BigEndian.Uint64(s.Src[:]) | binary.BigEndian.Uint64(s.Dst[:]) | (a>>32 ^ prefix) | (b>>32 ^ prefix)
+	return uint32(a), uint32(b), high != 0
+}
 
 // Source and Destination are the segment's endpoints.
 func (s *Segment) Source() netip.AddrPort      { return addrPort(s.Src, s.SrcPort) }

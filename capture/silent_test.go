@@ -17,14 +17,14 @@ func TestSilentFacts(t *testing.T) {
 	long, short := newCloser(), newCloser()
 	taken := 0
 	for range 200_000 {
-		c := randomSilent(rnd)
-		if c.half[0].nothingMissed() && c.half[1].nothingMissed() {
+		c, m := randomSilent(rnd)
+		if c.nothingMissed(analysis.FromClient) && c.nothingMissed(analysis.FromServer) {
 			taken++
 		}
 		again := c
-		long.scratch.prepare(&again)
-		long.conclude(&again, long.scratch)
-		want, got := long.scratch.conn.Facts(), short.facts(&c)
+		long.scratch.prepare(&again, &m)
+		long.conclude(&again, &m, long.scratch)
+		want, got := long.scratch.conn.Facts(), short.facts(&c, &m)
 		if !reflect.DeepEqual(want, got) || *long.stats != *short.stats {
 			t.Fatalf("%+v:\nlong  %+v %+v\nshort %+v %+v", c, *want, *long.stats, *got, *short.stats)
 		}
@@ -35,21 +35,23 @@ func TestSilentFacts(t *testing.T) {
 }
 
 // randomSilent is a connection without data: all that may be known of it, in any combination.
-func randomSilent(rnd *rand.Rand) connection {
-	c := connection{flags: uint16(rnd.Uint32()), first: rnd.Int64N(9) + 1, last: rnd.Int64N(99) + 9, start: 1e18, seen: 1e18 + rnd.Int64N(1e10)}
+func randomSilent(rnd *rand.Rand) (c connection, m more) {
+	near := func() uint32 { return 1000 + uint32(rnd.IntN(3)) }
+	c = connection{flags: uint16(rnd.Uint32()), first: rnd.Int64N(9) + 1, last: rnd.Int64N(99) + 9, start: 1e18, seen: 1e18 + rnd.Int64N(1e10)}
 	c.gave = [...]analysis.CloseKind{analysis.CloseNone, analysis.CloseIdle, analysis.CloseEnd, analysis.CloseEvicted}[rnd.IntN(4)]
-	for d := range c.ends {
-		c.ends[d] = endpoint{hosts[d], uint16(rnd.Uint32())}
-		near := func() uint32 { return 1000 + uint32(rnd.IntN(3)) }
+	c.fin, c.carried = [2]uint32{near(), near()}, [2]uint32{rnd.Uint32() & 1, rnd.Uint32() & 1}
+	c.ends = ends{addr: [2]uint32{rnd.Uint32(), rnd.Uint32()}, port: [2]uint16{uint16(rnd.Uint32()), 2379}}
+	m.addr = hosts
+	for d := range c.half {
 		h := &c.half[d]
-		*h = half{start: near(), next: near(), acked: near(), fin: near(), packets: rnd.Int64N(5), flags: uint16(rnd.Uint32()) &^ (halfToldClose | halfLateStart | halfData | halfDone)}
+		*h = half{start: near(), next: near(), acked: near(), packets: uint16(rnd.IntN(5)), flags: uint16(rnd.Uint32()) &^ (halfToldClose | halfLateStart | halfData | halfDone)}
 		if rnd.IntN(2) == 0 {
 			h.flags |= halfStarted | halfStartKnown
 			h.next = h.start
 		}
-		if h.closed = analysis.CloseKind(rnd.IntN(3)); h.closed != analysis.CloseNone {
-			c.closing[d] = closing{rnd.Int64N(9) + 9, 1e18 + rnd.Int64N(9)}
+		if c.closed[d] = analysis.CloseKind(rnd.IntN(3)); c.closed[d] != analysis.CloseNone {
+			m.closing[d] = closing{rnd.Int64N(9) + 9, 1e18 + rnd.Int64N(9)}
 		}
 	}
-	return c
+	return c, m
 }

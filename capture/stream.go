@@ -31,17 +31,6 @@ const (
 	holeTime    = int64(time.Second)
 )
 
-// half is one direction of a connection, as far as numbers go, in half a cache line. Sequence numbers are compared in the manner of RFC 1982.
-type half struct {
-	start   uint32 // of the first byte; valid iff halfStarted
-	next    uint32 // of the next byte in order; valid iff halfStarted
-	acked   uint32 // the highest acknowledged by the other side; valid iff halfAcked
-	fin     uint32 // of the FIN, or where a RST ended the stream; valid iff halfFIN or halfReset
-	packets int64
-	flags   uint16
-	closed  analysis.CloseKind // CloseFIN or CloseRST as soon as seen
-}
-
 // Flags of a half.
 const (
 	halfSeen       = 1 << iota // a segment of it was seen
@@ -49,7 +38,7 @@ const (
 	halfStartKnown             // start is really the first byte's: from a SYN, or the acknowledgement in a SYN-ACK
 	halfAcked                  // acked is valid
 	halfData                   // bytes were seen, in order or not
-	halfFIN                    // fin is valid
+	halfFIN                    // the connection's fin is valid
 	halfWaiting                // there is a hole: something is held, or the FIN is beyond what was seen
 	halfDone                   // the observer wants no more of it
 	halfLateStart              // the observer was told that the start was missed
@@ -126,6 +115,7 @@ type lane struct {
 	out observer
 	d   analysis.Direction
 	c   *connection
+	m   *more // of c
 	h   *half
 	x   *attachment
 	s   *store
@@ -183,13 +173,13 @@ func (l *lane) arrive(p stretch) {
 // plausible returns what of a segment may be taken for a part of the stream; its length is 0 when that is nothing.
 func (l *lane) plausible(p stretch) stretch {
 	h := l.h
-	ends := h.flags&(halfFIN|halfReset) != 0
-	if h.closed == analysis.CloseRST && !ends || ends && ahead(p.seq, h.fin) >= 0 {
+	ends, fin := h.flags&(halfFIN|halfReset) != 0, l.c.fin[l.d]
+	if l.c.closed[l.d] == analysis.CloseRST && !ends || ends && ahead(p.seq, fin) >= 0 {
 		l.stats.AfterClose++
 		return stretch{}
 	}
-	if ends && ahead(p.end(), h.fin) > 0 {
-		p = p.head(max(0, int(ahead(h.fin, p.seq))))
+	if ends && ahead(p.end(), fin) > 0 {
+		p = p.head(max(0, int(ahead(fin, p.seq))))
 	}
 	early := ahead(p.seq, h.next)
 	if early < -plausibleJump {
@@ -300,26 +290,26 @@ func (h *half) appear(seq uint32) {
 	h.flags |= halfSeen
 }
 
-// end takes the FIN of d that stands at seq.
-func (c *connection) end(d analysis.Direction, seq uint32, packet, at int64) (plausible bool) {
+// end takes the FIN of d that stands at seq. closes says that it is what closed d.
+func (c *connection) end(d analysis.Direction, seq uint32) (plausible, closes bool) {
 	h := &c.half[d]
-	if h.is(halfReset) && !h.is(halfToldClose) && h.fin == seq+1 { // the RST came before its turn
+	if h.is(halfReset) && !h.is(halfToldClose) && c.fin[d] == seq+1 { // the RST came before its turn
 		h.flags &^= halfReset
-		h.closed = analysis.CloseNone
+		c.closed[d] = analysis.CloseNone
 	}
-	if h.closed != analysis.CloseNone {
-		return true
+	if c.closed[d] != analysis.CloseNone {
+		return true, false
 	}
 	if h.beginsAt(seq) && h.flags&halfData == 0 {
 		h.startAt(seq) // what came before is the last acknowledgement
 	}
 	if late := ahead(h.next, seq); late > 0 || late < -plausibleAhead && !(h.is(halfAcked) && ahead(seq, h.acked) <= plausibleAhead) {
-		return false
+		return false, false
 	}
-	h.fin = seq
+	c.fin[d] = seq
 	h.flags |= halfFIN
-	h.closed, c.closing[d] = analysis.CloseFIN, closing{packet, at}
-	return true
+	c.closed[d] = analysis.CloseFIN
+	return true, true
 }
 
 // acknowledge takes an acknowledgement by the other side.
@@ -364,23 +354,23 @@ func (h *half) recognizeKeepAlive() {
 
 // update notes whether there is a hole, and tells of the FIN when all before it was told.
 func (l *lane) update() {
-	h := l.h
+	h, fin := l.h, l.c.fin[l.d]
 	l.h.flags &^= halfWaiting
-	if len(l.s.held) > 0 || h.is(halfFIN) && ahead(h.fin, h.next) > 0 {
+	if len(l.s.held) > 0 || h.is(halfFIN) && ahead(fin, h.next) > 0 {
 		l.h.flags |= halfWaiting
 		return
 	}
-	if !h.unanchored() && (h.closed == analysis.CloseFIN || h.is(halfReset|halfStarted) && ahead(h.fin, h.next) <= 0) {
+	if !h.unanchored() && (l.c.closed[l.d] == analysis.CloseFIN || h.is(halfReset|halfStarted) && ahead(fin, h.next) <= 0) {
 		l.tellClose()
 	}
 }
 
 func (l *lane) tellClose() {
-	if l.h.closed != analysis.CloseNone && !l.h.is(halfToldClose) {
+	if how := l.c.closed[l.d]; how != analysis.CloseNone && !l.h.is(halfToldClose) {
 		l.h.flags |= halfToldClose
-		end := &l.c.closing[l.d]
+		end := &l.m.closing[l.d]
 		l.out.Packet(end.packet)
-		l.out.Close(l.d, moment(end.at), l.h.closed)
+		l.out.Close(l.d, moment(end.at), how)
 	}
 }
 

@@ -69,9 +69,17 @@ func newLane(isn uint32, out observer) *lane {
 		reassembler: &reassembler{stats: new(TrackerStats)},
 		out:         out,
 		c:           c,
+		m:           new(more),
 		h:           &c.half[0],
 		x:           new(attachment),
 		s:           new(store),
+	}
+}
+
+// end takes a FIN.
+func (l *lane) end(seq uint32) {
+	if _, closes := l.c.end(l.d, seq); closes {
+		l.m.closing[l.d] = closing{packet: l.packet}
 	}
 }
 
@@ -93,7 +101,7 @@ func (l *lane) play(isn uint32, steps []step) {
 			l.arrive(stretch{isn + 1 + uint32(s.at), max(len(s.data), s.wire), []byte(s.data)})
 		}
 		if s.fin {
-			l.c.end(l.d, isn+1+uint32(s.at+max(len(s.data), s.wire)), l.packet, 0)
+			l.end(isn + 1 + uint32(s.at+max(len(s.data), s.wire)))
 			l.update()
 		}
 		if s.ack > 0 {
@@ -105,7 +113,7 @@ func (l *lane) play(isn uint32, steps []step) {
 			}
 		}
 		if s.rst {
-			l.h.closed = analysis.CloseRST
+			l.c.closed[l.d] = analysis.CloseRST
 			l.settle()
 		}
 	}
@@ -264,7 +272,7 @@ func TestStreamAnyOrder(t *testing.T) {
 				t.Fatalf("seed %d: %d pieces, %d bytes held", seed, len(l.s.held), l.s.heldBytes)
 			}
 		}
-		l.c.end(l.d, isn+1+uint32(len(want)), l.packet, 0)
+		l.end(isn + 1 + uint32(len(want)))
 		l.settle()
 		if string(r.bytes) != string(want) || r.missed != 0 || l.x.conflicting != 0 {
 			t.Fatalf("seed %d: %d of %d bytes, %d missed, %d conflicting", seed, r.data, len(want), r.missed, l.x.conflicting)
@@ -317,7 +325,7 @@ func TestStreamLoss(t *testing.T) {
 			}
 			l.arrive(stretch{isn + 1 + uint32(s.from), len(payload), payload})
 		}
-		l.c.end(l.d, isn+1+uint32(size), l.packet, 0)
+		l.end(isn + 1 + uint32(size))
 		l.settle()
 		missed := int64(0)
 		for _, s := range seen {

@@ -8,64 +8,8 @@ import (
 	"github.com/etcdtap/etcdtap/analysis"
 )
 
-const (
-	// slabSize is how many connections are in a slab: 192 KiB, so that a small capture stays small.
-	slabSize = 1024
-	// slabsAtOnce is how many slabs are made at once when there are twice as many: 50 MiB, so two dozen huge pages.
-	slabsAtOnce = 256
-)
-
 // minSlots is the table's first size; it doubles when three quarters are used.
 const minSlots = 1024
-
-// connection is the state of one connection in the table. It holds no pointers, so the collector never looks at a slab, and it
-// is all that a connection costs until its first data byte comes.
-//
-// It is three cache lines, in the order of their use: the first two serve nearly every packet.
-type connection struct {
-	ends   [2]endpoint        // by Direction
-	flags  uint16             // see connSYN
-	gave   analysis.CloseKind // why we gave up; CloseNone when the connection closed itself
-	tag    uint32             // of the ends; finds the slot again
-	stream uint32             // index of the attachment; 0 until the first data byte
-	seen   int64              // time of the last packet
-	last   int64              // its number
-
-	half [2]half // by Direction
-
-	first, start int64      // number and time of the first packet
-	prev, next   uint32     // neighbours in the list that it is in: active, lingering, buried or (next only) free
-	closing      [2]closing // by Direction
-	_            [8]byte
-}
-
-// closing is where a FIN or RST was seen.
-type closing struct {
-	packet int64 // valid iff the half is closed
-	at     int64 // its time; of a half that is not closed, when the other's RST after its FIN finished the connection
-}
-
-// Flags of a connection.
-const (
-	connSYN           = 1 << iota // a SYN was seen
-	connSYNACK                    // a SYN-ACK was seen
-	connEstablished               // something showed that the handshake was completed
-	connRolesKnown                // by SYN or SYN-ACK
-	connRolesPort                 // guessed by server port: first bytes do not change it
-	connFinished                  // in the lingering list
-	connDetached                  // no longer in the table
-	connReset                     // a RST was heeded
-	connBuried                    // in the buried list: handed over, but packets may trail
-	connTold                      // the EarlySink knows enough of it
-	connClosesSwapped             // the FIN that came second was sent first
-	connFree                      // in no use
-)
-
-// endpoint is an address and a port, as the table compares them.
-type endpoint struct {
-	addr Address
-	port uint16
-}
 
 // table finds connections by their two endpoints, whichever of them sent. Slots are small and hold no pointers; connections
 // live in slabs and never move. Index 0 means none.
@@ -73,9 +17,12 @@ type table struct {
 	slots []slot // open addressing with linear probing; the length is a power of two
 	used  int
 	seed  [3]uint64 // keeps senders from choosing addresses that collide
-	slabs [][]connection
-	made  uint32 // indexes handed out so far, with 0, which is never used
+	slabs slabs[connection]
 	free  uint32 // first of the connections given back, chained by next
+
+	mores    slabs[more]
+	moreFree []uint32 // those given back
+	none     more     // of connections that have none; stays zero
 
 	warmed uint32 // what warm has seen; it is kept so that the compiler lets it look
 }
@@ -87,12 +34,35 @@ func newTable() table {
 	return table{
 		slots: make([]slot, minSlots),
 		seed:  [3]uint64{rand.Uint64(), rand.Uint64(), rand.Uint64()},
-		made:  1,
 	}
 }
 
 // at is the connection of an index that is in use.
-func (t *table) at(i uint32) *connection { return &t.slabs[i/slabSize][i%slabSize] }
+func (t *table) at(i uint32) *connection { return t.slabs.at(i) }
+
+// more is what the connection has besides, for reading: zero if that is nothing.
+func (t *table) more(c *connection) *more {
+	if c.more == 0 {
+		return &t.none
+	}
+	return t.mores.at(c.more)
+}
+
+// extend is more for writing.
+func (t *table) extend(c *connection) *more {
+	if c.more != 0 {
+		return t.mores.at(c.more)
+	}
+	if n := len(t.moreFree); n > 0 {
+		c.more = t.moreFree[n-1]
+		t.moreFree = t.moreFree[:n-1]
+		m := t.mores.at(c.more)
+		*m = more{}
+		return m
+	}
+	c.more = t.mores.add()
+	return t.mores.at(c.more)
+}
 
 // hash is the same for both directions of a connection.
 func (t *table) hash(s *Segment) uint32 {
@@ -112,6 +82,7 @@ func (t *table) mix(a *Address, port uint16) uint64 {
 // find looks a segment's connection up: its index, 0 if there is none, and who sent the segment.
 func (t *table) find(tag uint32, s *Segment) (i uint32, from analysis.Direction) {
 	mask := uint32(len(t.slots) - 1)
+	src, dst, wide := s.narrow()
 	for at := tag & mask; ; at = (at + 1) & mask {
 		e := t.slots[at]
 		if e.index == 0 {
@@ -121,16 +92,48 @@ func (t *table) find(tag uint32, s *Segment) (i uint32, from analysis.Direction)
 			continue
 		}
 		c := t.at(e.index)
-		if c.ends[0].is(&s.Src, s.SrcPort) && c.ends[1].is(&s.Dst, s.DstPort) {
+		if wide || c.flags&connWide != 0 {
+			if from, same := t.findWide(c, s); same {
+				return e.index, from
+			}
+			continue
+		}
+		if c.ends == (ends{[2]uint32{src, dst}, [2]uint16{s.SrcPort, s.DstPort}}) {
 			return e.index, analysis.FromClient
 		}
-		if c.ends[1].is(&s.Src, s.SrcPort) && c.ends[0].is(&s.Dst, s.DstPort) {
+		if c.ends == (ends{[2]uint32{dst, src}, [2]uint16{s.DstPort, s.SrcPort}}) {
 			return e.index, analysis.FromServer
 		}
 	}
 }
 
-func (e *endpoint) is(a *Address, port uint16) bool { return e.port == port && e.addr == *a }
+// findWide compares the endpoints of a connection and a segment of which one has IPv6 addresses, or both.
+func (t *table) findWide(c *connection, s *Segment) (from analysis.Direction, same bool) {
+	if c.flags&connWide == 0 {
+		return 0, false
+	}
+	m, port := t.more(c), &c.ends.port
+	switch {
+	case port[0] == s.SrcPort && port[1] == s.DstPort && m.addr[0] == s.Src && m.addr[1] == s.Dst:
+		return analysis.FromClient, true
+	case port[1] == s.SrcPort && port[0] == s.DstPort && m.addr[1] == s.Src && m.addr[0] == s.Dst:
+		return analysis.FromServer, true
+	}
+	return 0, false
+}
+
+// setEnds enters a segment's endpoints into a new connection. d is the direction in which it goes.
+func (t *table) setEnds(c *connection, d analysis.Direction, s *Segment) {
+	c.ends.port[d], c.ends.port[d^1] = s.SrcPort, s.DstPort
+	src, dst, wide := s.narrow()
+	if !wide {
+		c.ends.addr[d], c.ends.addr[d^1] = src, dst
+		return
+	}
+	c.flags |= connWide
+	m := t.extend(c)
+	m.addr[d], m.addr[d^1] = s.Src, s.Dst
+}
 
 // add makes an empty connection and enters it under its tag.
 func (t *table) add(tag uint32) uint32 {
@@ -140,11 +143,7 @@ func (t *table) add(tag uint32) uint32 {
 		t.free = c.next
 		*c = connection{}
 	} else {
-		i = t.made
-		t.made++
-		if int(i/slabSize) == len(t.slabs) {
-			t.addSlabs()
-		}
+		i = t.slabs.add()
 	}
 	t.at(i).tag = tag
 	if (t.used+1)*4 > len(t.slots)*3 {
@@ -153,16 +152,6 @@ func (t *table) add(tag uint32) uint32 {
 	t.place(slot{tag, i})
 	t.used++
 	return i
-}
-
-// addSlabs makes room for more connections: a little in the beginning, and a lot at a time when there are many.
-func (t *table) addSlabs() {
-	n := min(max(1, len(t.slabs)/2), slabsAtOnce)
-	room := make([]connection, n*slabSize)
-	adviseHugePages(room)
-	for ; len(room) > 0; room = room[slabSize:] {
-		t.slabs = append(t.slabs, room[:slabSize:slabSize])
-	}
 }
 
 func (t *table) place(e slot) {
@@ -213,6 +202,10 @@ func (t *table) detachAll() {
 // release gives a detached connection's place back.
 func (t *table) release(i uint32) {
 	c := t.at(i)
+	if c.more != 0 {
+		t.moreFree = append(t.moreFree, c.more)
+		c.more = 0
+	}
 	c.flags |= connFree
 	c.next = t.free
 	t.free = i
@@ -264,8 +257,7 @@ func (t *table) warm(segments []queued) {
 		tag := segments[i].tag
 		for at, most := tag&mask, mostWarmed; t.slots[at].index != 0 && most > 0; at, most = (at+1)&mask, most-1 {
 			if e := t.slots[at]; e.tag == tag {
-				c := t.at(e.index)
-				seen |= uint32(c.flags | c.half[1].flags)
+				seen |= uint32(t.at(e.index).flags)
 				break
 			}
 		}

@@ -2,32 +2,61 @@ package capture
 
 import (
 	"math/rand/v2"
+	"net/netip"
 	"testing"
 	"unsafe"
 
 	"github.com/etcdtap/etcdtap/analysis"
 )
 
-// TestConnectionIsSmall: a million half-open connections have to fit into 400 MiB with the slots, and each is three cache lines,
-// of which the halves fill the second.
+// TestConnectionIsSmall: a million half-open connections have to fit into 256 MiB with the slots, and each is two cache lines, of
+// which nearly every packet needs the first alone.
 func TestConnectionIsSmall(t *testing.T) {
 	const line = 64
 	var c connection
-	if size, halves := unsafe.Sizeof(c), unsafe.Offsetof(c.half); size != 3*line || halves != line || unsafe.Sizeof(c.half) != line {
-		t.Errorf("a connection takes %d bytes, with %d for the halves at %d", size, unsafe.Sizeof(c.half), halves)
+	if size, rest := unsafe.Sizeof(c), unsafe.Offsetof(c.first); size != 2*line || rest != line {
+		t.Errorf("a connection takes %d bytes, of which %d serve every packet", size, rest)
+	}
+	if size := unsafe.Sizeof(more{}); size != line {
+		t.Errorf("and %d more with IPv6 or when it closes", size)
+	}
+}
+
+// TestPacketsAreCounted: beyond what the first line has room for.
+func TestPacketsAreCounted(t *testing.T) {
+	var c connection
+	for range 200_000 {
+		c.count(analysis.FromServer)
+	}
+	if n, none := c.packets(analysis.FromServer), c.packets(analysis.FromClient); n != 200_000 || none != 0 {
+		t.Errorf("%d packets of the server, %d of the client", n, none)
+	}
+	c.swap(new(more))
+	if n := c.packets(analysis.FromClient); n != 200_000 {
+		t.Errorf("%d packets of who is the client now", n)
 	}
 }
 
 // TestTableAgainstMap does at random what a tracker does, and compares with a map.
 func TestTableAgainstMap(t *testing.T) {
-	type key struct{ a, b uint16 }
+	type key struct {
+		a, b uint16
+		wide uint8 // which of the addresses are of IPv6
+	}
 	table, want := newTable(), map[key]uint32{}
 	rnd := rand.New(rand.NewPCG(1, 2))
 	segment := func(k key) *Segment {
-		return &Segment{Src: hosts[0], Dst: hosts[1], SrcPort: k.a, DstPort: k.b}
+		s := &Segment{Src: hosts[0], Dst: hosts[1], SrcPort: k.a, DstPort: k.b}
+		if k.wide&1 != 0 {
+			s.Src[0] = 0x20
+		}
+		if k.wide&2 != 0 {
+			s.Dst[11] = 0
+		}
+		return s
 	}
 	for range 20_000 {
-		k := key{uint16(rnd.IntN(100)), uint16(rnd.IntN(100))}
+		k := key{uint16(rnd.IntN(30)), uint16(30 + rnd.IntN(30)), uint8(rnd.IntN(4))}
 		s := segment(k)
 		tag := table.hash(s) & 0xFFF0_00FF // collisions, of tags and of places
 		i, d := table.find(tag, s)
@@ -48,7 +77,14 @@ func TestTableAgainstMap(t *testing.T) {
 			continue
 		}
 		i = table.add(tag)
-		table.at(i).ends = [2]endpoint{{hosts[0], k.a}, {hosts[1], k.b}}
+		s.Src, s.Dst, s.SrcPort, s.DstPort = s.Dst, s.Src, s.DstPort, s.SrcPort
+		c := table.at(i)
+		table.setEnds(c, analysis.FromClient, s)
+		for d, want := range []netip.AddrPort{s.Source(), s.Destination()} {
+			if got := c.endpoint(analysis.Direction(d), table.more(c)); got != want {
+				t.Fatalf("%v is at %v, want %v", k, got, want)
+			}
+		}
 		want[k] = i
 	}
 	if table.used != len(want) {

@@ -53,7 +53,7 @@ type TrackerStats struct {
 // Tracker makes connections of segments: it finds each segment's connection, puts its bytes in order, shows them to an
 // analysis.Conn, and hands the facts over when the connection is finished. It is not safe for concurrent use.
 //
-// Memory: 192 bytes and a table slot or two for a connection without data. One with data has an analysis.Conn, and for each
+// Memory: 128 bytes and a table slot or two for a connection without data, 64 more with IPv6 or when it closes. One with data has an analysis.Conn, and for each
 // direction at most maxHeldBytes out of order and keptForComparison delivered, both bounded by maxLent over all connections.
 type Tracker struct {
 	reassembler
@@ -130,19 +130,19 @@ func (t *Tracker) segment(tag uint32, s *Segment) {
 	}
 	t.touch(i, c)
 	h, o := &c.half[d], &c.half[d^1]
-	h.packets++
-	if s.Flags&^flagPSH == flagACK && s.Seq == h.next && h.flags&halfWaiting == 0 && len(s.Payload) == s.Length && h.closed == analysis.CloseNone &&
+	c.count(d)
+	if s.Flags&^flagPSH == flagACK && s.Seq == h.next && h.flags&halfWaiting == 0 && len(s.Payload) == s.Length && c.closed[d] == analysis.CloseNone &&
 		(h.is(halfDone) || t.inRecord(c, d, s.Length)) {
 		t.bulk(c, d, s)
 		return
 	}
-	was, before := c.stream != 0 && t.attachments[c.stream].settled, o.acked
+	was, before := c.attached() && t.attachments[c.stream].settled, o.acked
 	t.follow(c, d, s)
 	if t.options.Early != nil {
 		t.useful = !was || s.Flags&(flagSYN|flagFIN|flagRST) != 0 || o.passedMark(before)
 		t.settle(c)
 	}
-	if c.flags&connFinished == 0 && c.closed() {
+	if c.flags&connFinished == 0 && c.over() {
 		t.finish(i)
 	}
 }
@@ -201,13 +201,13 @@ func (t *Tracker) follow(c *connection, d analysis.Direction, s *Segment) {
 	}
 	seq := s.Seq
 	if s.Flags&flagSYN != 0 {
-		if c.stream != 0 && c.misjudged(d, s) {
+		if c.attached() && c.misjudged(d, s) {
 			t.turnRound(c)
 			d = d.Other()
 		}
-		d = c.synchronize(d, s)
+		d = t.synchronize(c, d, s)
 		seq++
-		if c.stream != 0 {
+		if c.attached() {
 			t.anchored(c)
 		}
 	}
@@ -226,12 +226,17 @@ func (t *Tracker) follow(c *connection, d analysis.Direction, s *Segment) {
 		d = t.data(c, d, s, seq)
 	}
 	if s.Flags&flagFIN != 0 {
-		if !c.end(d, seq+uint32(s.Length), t.packet, t.now) {
+		plausible, closes := c.end(d, seq+uint32(s.Length))
+		if !plausible {
 			t.stats.Implausible++
-		} else if c.closing[d].packet == t.packet && c.answered(d, s) {
-			c.flags |= connClosesSwapped
 		}
-		if c.stream != 0 {
+		if closes {
+			t.table.extend(c).closing[d] = closing{t.packet, t.now}
+			if c.answered(d, s) {
+				c.flags |= connClosesSwapped
+			}
+		}
+		if c.attached() {
 			l := t.lane(c, d)
 			l.update()
 		}
@@ -242,8 +247,8 @@ func (t *Tracker) follow(c *connection, d analysis.Direction, s *Segment) {
 // data gives a segment's payload to its stream. The direction that it returns is the right one: the first data may have
 // shown that client and server had been taken for each other.
 func (t *Tracker) data(c *connection, d analysis.Direction, s *Segment, seq uint32) analysis.Direction {
-	if c.stream == 0 {
-		d = c.judgeRoles(d, s.Payload)
+	if !c.attached() {
+		d = t.judgeRoles(c, d, s.Payload)
 		t.attach(c)
 	}
 	l := t.lane(c, d)
@@ -258,13 +263,13 @@ func (t *Tracker) data(c *connection, d analysis.Direction, s *Segment, seq uint
 // giveUpUnseen tells the observer of bytes that are acknowledged and will not be seen: of a capture with one side only, or of a file
 // without bulk data. Numbers go round every 4 GiB; who waits for the end cannot count what is missing.
 func (t *Tracker) giveUpUnseen(c *connection, d analysis.Direction) {
-	if c.stream == 0 {
+	if !c.attached() {
 		t.attach(c)
 	}
 	l := t.lane(c, d)
 	to := l.h.acked
-	if l.h.is(halfFIN) && ahead(to, l.h.fin) > 0 {
-		to = l.h.fin
+	if fin := c.fin[d]; l.h.is(halfFIN) && ahead(to, fin) > 0 {
+		to = fin
 	}
 	l.skipTo(to)
 	l.update()
@@ -272,7 +277,7 @@ func (t *Tracker) giveUpUnseen(c *connection, d analysis.Direction) {
 
 // wait looks after the connection's holes.
 func (t *Tracker) wait(c *connection) {
-	if (c.half[0].flags|c.half[1].flags)&halfWaiting == 0 || c.stream == 0 {
+	if (c.half[0].flags|c.half[1].flags)&halfWaiting == 0 || !c.attached() {
 		return
 	}
 	for d := range c.half {
@@ -289,18 +294,18 @@ func (t *Tracker) reset(c *connection, d analysis.Direction, s *Segment) {
 		t.stats.IgnoredResets++
 		return
 	}
-	h := &c.half[d]
-	if h.closed == analysis.CloseNone {
-		h.closed, c.closing[d] = analysis.CloseRST, closing{t.packet, t.now}
+	m := t.table.extend(c)
+	if c.closed[d] == analysis.CloseNone {
+		c.closed[d], m.closing[d] = analysis.CloseRST, closing{t.packet, t.now}
 		if o := &c.half[d^1]; s.Flags&flagACK != 0 && o.flags == 0 {
 			o.acknowledge(s.Ack) // the SYN that it answers may be captured after it
 		}
-	} else if c.half[d^1].closed == analysis.CloseNone {
-		c.closing[d^1].at = t.now
+	} else if c.closed[d^1] == analysis.CloseNone {
+		m.closing[d^1].at = t.now
 	}
 	c.flags |= connReset
-	waits := h.endAt(s.Seq)
-	if c.stream != 0 && !waits {
+	waits := c.endAt(d, s.Seq)
+	if c.attached() && !waits {
 		l := t.lane(c, d)
 		l.settle()
 	}
@@ -308,5 +313,5 @@ func (t *Tracker) reset(c *connection, d analysis.Direction, s *Segment) {
 
 func (t *Tracker) lane(c *connection, d analysis.Direction) lane {
 	x := t.attachments[c.stream]
-	return lane{reassembler: &t.reassembler, out: x.conn, d: d, c: c, h: &c.half[d], x: x, s: &x.store[d]}
+	return lane{reassembler: &t.reassembler, out: x.conn, d: d, c: c, m: t.table.more(c), h: &c.half[d], x: x, s: &x.store[d]}
 }

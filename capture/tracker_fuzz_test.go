@@ -71,7 +71,7 @@ func (t *Tracker) check(tb testing.TB) {
 	for _, l := range []list{t.active, t.lingering} {
 		for i := l.head; i != 0; i = t.table.at(i).next {
 			c := t.table.at(i)
-			if c.stream == 0 {
+			if !c.attached() {
 				continue
 			}
 			for d := range c.half {
