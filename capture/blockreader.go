@@ -77,10 +77,10 @@ func (b *blockReader) makeRoom(n int) {
 	case b.kept != nil:
 		into = b.kept.take()
 	}
+	copy(into, b.buf[b.pos:b.end])
 	if b.kept != nil {
 		b.kept.leave(b.buf)
 	}
-	copy(into, b.buf[b.pos:b.end])
 	b.base += int64(b.pos)
 	b.buf, b.pos, b.end = into, 0, left
 }
@@ -128,7 +128,11 @@ func (b *blockReader) release() {
 type keptBlocks struct {
 	left [][]byte // since they were asked for last
 	free [][]byte // of fullBlock bytes each
+	full func()   // asks for those that were left, because they are maxLeft
 }
+
+// maxLeft is how many blocks are left before somebody has to ask for them: in a file that is nearly all UDP no batch ever gets full.
+const maxLeft = 8
 
 // take gives a block of fullBlock bytes.
 func (k *keptBlocks) take() []byte {
@@ -145,6 +149,9 @@ func (k *keptBlocks) take() []byte {
 func (k *keptBlocks) leave(b []byte) {
 	if len(b) == fullBlock {
 		k.left = append(k.left, b)
+	}
+	if len(k.left) >= maxLeft {
+		k.full()
 	}
 }
 

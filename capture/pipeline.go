@@ -90,6 +90,7 @@ func NewPipeline(files []*File, o PipelineOptions, sink ConnectionSink) *Pipelin
 		p.start(sink)
 	}
 	p.filling = p.newBatch()
+	p.blocks.full = p.cut
 	return p
 }
 
