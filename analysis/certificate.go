@@ -88,9 +88,12 @@ func (k *CertificateCache) hash(b []byte) uint64 {
 	return maphash.Bytes(k.seed, b)
 }
 
+// hashedTail is how much of a certificate is hashed, in bytes: the end of its signature, which no other has.
+const hashedTail = 64
+
 // Certificate returns the certificate with the given DER, which is copied when it is new.
 func (k *CertificateCache) Certificate(der []byte) *Certificate {
-	h := k.hash(der)
+	h := k.hash(der[max(0, len(der)-hashedTail):])
 	if c := k.certs[h]; c != nil && bytes.Equal(c.Raw, der) {
 		return c
 	}

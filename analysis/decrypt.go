@@ -9,6 +9,8 @@ import (
 // KeySource knows secrets of TLS connections by the random of their ClientHello: a *keylog.Log, or whoever fills one as it grows.
 type KeySource interface {
 	Lookup(clientRandom [32]byte) (keylog.Secrets, bool)
+	// Len is how many connections it may know; where it is 0, Lookup would find none.
+	Len() int
 }
 
 // UseKeys makes c decrypt what it can with the secrets of k: the handshake, alerts, and of each side's data as much as tells the
@@ -84,7 +86,7 @@ func (c *Conn) findKeys(d Direction) {
 		return // 0-RTT data, under keys of their own; those of the handshake follow
 	}
 	s.unseal.stage = keysNone
-	if t.ServerHello == nil || t.ClientHello == nil {
+	if t.ServerHello == nil || t.ClientHello == nil || c.keys.Len() == 0 {
 		return
 	}
 	if secrets, ok := c.keys.Lookup(c.random[FromClient]); ok {

@@ -19,6 +19,7 @@ const (
 // other.
 type HelloKind struct {
 	stencil tlswire.Stencil
+	hash    uint64
 	body    []byte
 	client  *tlswire.ClientHello // nil for a ServerHello. Immutable, and so is what it points to
 	server  *tlswire.ServerHello
@@ -29,29 +30,76 @@ func (t *TLSFacts) HelloKinds() (client, server *HelloKind) { return t.clientKin
 
 // helloKinds remembers kinds of hello. The zero value is ready.
 type helloKinds struct {
-	kinds map[uint64]*HelloKind
-	seed  maphash.Seed
-	bytes int
+	kinds  map[uint64]*HelloKind
+	seed   maphash.Seed
+	bytes  int
+	recent [recentKinds]*HelloKind // those that come most often lately
 }
 
-// find looks the kind of a hello up, to which the stencil belongs.
-func (k *helloKinds) find(t *tlswire.Stencil, body []byte) (kind *HelloKind, hash uint64) {
+// recentKinds are so many that most hellos are of one of them: to compare is faster than to look for what each connection makes anew.
+const recentKinds = 4
+
+// find looks the kind of a hello up. A kind that is not known may be added, once it is read; nil is none.
+func (k *helloKinds) find(body []byte, stencilOf func([]byte) (tlswire.Stencil, bool)) (kind *HelloKind, known bool) {
+	if kind = k.recall(body); kind != nil {
+		return kind, true
+	}
+	if len(body) > maxHelloKind {
+		return nil, false
+	}
+	stencil, ok := stencilOf(body)
+	if !ok {
+		return nil, false
+	}
 	if k.kinds == nil || len(k.kinds) >= maxHelloKinds || k.bytes > maxHelloKindBytes {
-		k.kinds, k.bytes, k.seed = make(map[uint64]*HelloKind), 0, maphash.MakeSeed()
+		*k = helloKinds{kinds: make(map[uint64]*HelloKind), seed: maphash.MakeSeed()}
 	}
-	hash = t.Hash(k.seed, body)
-	if kind = k.kinds[hash]; kind != nil && kind.stencil == *t && t.Same(kind.body, body) {
-		return kind, hash
+	hash := stencil.Hash(k.seed, body)
+	if kind = k.kinds[hash]; kind != nil && kind.stencil == stencil && stencil.Same(kind.body, body) {
+		copy(k.recent[1:], k.recent[:])
+		k.recent[0] = kind
+		return kind, true
 	}
-	return nil, hash
+	return &HelloKind{stencil: stencil, hash: hash}, false
 }
 
-// add remembers a kind.
-func (k *helloKinds) add(hash uint64, kind *HelloKind, body []byte) *HelloKind {
+// recall looks among the recent ones. A stencil leaves all lengths open, so that it is that of another body, too, if that is the same.
+func (k *helloKinds) recall(body []byte) *HelloKind {
+	for i, kind := range k.recent {
+		if kind == nil {
+			break
+		}
+		if kind.stencil.Same(kind.body, body) {
+			if i > 0 {
+				k.recent[i-1], k.recent[i] = kind, k.recent[i-1]
+			}
+			return kind
+		}
+	}
+	return nil
+}
+
+// add remembers a kind that find has given.
+func (k *helloKinds) add(kind *HelloKind, body []byte) {
 	kind.body = bytes.Clone(body)
-	k.kinds[hash] = kind
+	k.kinds[kind.hash] = kind
 	k.bytes += len(body)
-	return kind
+}
+
+// clientHelloKind looks the kind of a ClientHello up; without a cache there is none.
+func (k *CertificateCache) clientHelloKind(body []byte) (kind *HelloKind, known bool) {
+	if k == nil {
+		return nil, false
+	}
+	return k.clientHellos.find(body, tlswire.ClientHelloStencil)
+}
+
+// serverHelloKind is clientHelloKind for a ServerHello. A HelloRetryRequest has no kind.
+func (k *CertificateCache) serverHelloKind(body []byte) (kind *HelloKind, known bool) {
+	if k == nil || tlswire.IsHelloRetryRequest(body) {
+		return nil, false
+	}
+	return k.serverHellos.find(body, tlswire.ServerHelloStencil)
 }
 
 // parsedHellos is where hellos are parsed that are of no known kind.
@@ -63,19 +111,17 @@ type parsedHellos struct {
 // readClientHello reads a ClientHello, or recognises it.
 func (c *Conn) readClientHello(s *stream, body []byte) *tlswire.SyntaxError {
 	t := &c.tls
-	t.clientKind = nil
-	stencil, ok := tlswire.ClientHelloStencil(body)
-	if !ok || c.cache == nil || len(body) > maxHelloKind {
-		return c.parseClientHello(s, body)
-	}
-	kind, hash := c.cache.clientHellos.find(&stencil, body)
-	if kind == nil {
-		if err := c.parseClientHello(s, body); err != nil {
+	kind, known := c.cache.clientHelloKind(body)
+	if !known {
+		err := c.parseClientHello(s, body)
+		if err != nil || kind == nil {
+			t.clientKind = nil
 			return err
 		}
-		kind = c.cache.clientHellos.add(hash, &HelloKind{stencil: stencil, client: cloneClientHello(t.ClientHello)}, body)
+		kind.client = cloneClientHello(t.ClientHello)
+		c.cache.clientHellos.add(kind, body)
 	}
-	copy(c.random[FromClient][:], stencil.Random(body))
+	copy(c.random[FromClient][:], kind.stencil.Random(body))
 	t.ClientHello, t.clientKind = kind.client, kind
 	return nil
 }
@@ -95,20 +141,17 @@ func (c *Conn) parseClientHello(s *stream, body []byte) *tlswire.SyntaxError {
 
 // readServerHello reads a ServerHello, or recognises it. It is valid as long as the facts are.
 func (c *Conn) readServerHello(s *stream, body []byte) (*tlswire.ServerHello, *tlswire.SyntaxError) {
-	c.tls.serverKind = nil
-	stencil, ok := tlswire.ServerHelloStencil(body)
-	if !ok || c.cache == nil || len(body) > maxHelloKind {
-		return c.parseServerHello(s, body)
-	}
-	kind, hash := c.cache.serverHellos.find(&stencil, body)
-	if kind == nil {
+	kind, known := c.cache.serverHelloKind(body)
+	if !known {
 		h, err := c.parseServerHello(s, body)
-		if err != nil {
+		if err != nil || kind == nil {
+			c.tls.serverKind = nil
 			return h, err
 		}
-		kind = c.cache.serverHellos.add(hash, &HelloKind{stencil: stencil, server: cloneServerHello(h)}, body)
+		kind.server = cloneServerHello(h)
+		c.cache.serverHellos.add(kind, body)
 	}
-	copy(c.random[FromServer][:], stencil.Random(body))
+	copy(c.random[FromServer][:], kind.stencil.Random(body))
 	c.tls.serverKind = kind
 	return kind.server, nil
 }

@@ -132,6 +132,12 @@ func (l *lane) arrive(p stretch) {
 		l.stats.KeepAlives++ // RFC 9293, Section 3.8.4: the byte may be garbage
 		return
 	}
+	if l.expected(p) {
+		l.h.flags |= halfData
+		l.deliver(p, l.packet, l.now)
+		l.told()
+		return
+	}
 	if l.h.flags&(halfStartKnown|halfData|halfFIN) == 0 {
 		l.h.start, l.h.next = p.seq, p.seq
 		l.h.flags |= halfStarted
@@ -168,6 +174,14 @@ func (l *lane) arrive(p stretch) {
 	}
 	l.update()
 	l.told()
+}
+
+// expected reports whether a segment is what nearly all are: the next of a stream whose beginning is known and that has no end yet, with
+// nothing that waits, and no answer to what was not told. What arrive does besides to deliver it, comes to nothing then.
+func (l *lane) expected(p stretch) bool {
+	h, o := l.h, &l.c.half[l.d^1]
+	return p.seq == h.next && p.length > 0 && h.flags&(halfStartKnown|halfStarted|halfFIN|halfReset|halfWaiting) == halfStartKnown|halfStarted &&
+		l.c.closed[l.d] == analysis.CloseNone && len(l.s.held) == 0 && (!l.answer.ok || o.is(halfStarted) && ahead(l.answer.ack, o.next) <= 0)
 }
 
 // plausible returns what of a segment may be taken for a part of the stream; its length is 0 when that is nothing.

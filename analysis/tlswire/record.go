@@ -10,6 +10,8 @@
 package tlswire
 
 import (
+	"encoding/binary"
+
 	"golang.org/x/crypto/cryptobyte"
 )
 
@@ -44,13 +46,10 @@ type RecordHeader struct {
 // ParseRecordHeader reads a header; ok is false iff b has fewer than RecordHeaderLen bytes. Any five bytes make a
 // header: see Plausible.
 func ParseRecordHeader(b []byte) (h RecordHeader, ok bool) {
-	s := cryptobyte.String(b)
-	var version, length uint16
-	if !s.ReadUint8((*uint8)(&h.Type)) || !s.ReadUint16(&version) || !s.ReadUint16(&length) {
+	if len(b) < RecordHeaderLen { // without cryptobyte, so that it is inlined: bulk data is nothing but this
 		return RecordHeader{}, false
 	}
-	h.Version, h.Length = Version(version), int(length)
-	return h, true
+	return RecordHeader{ContentType(b[0]), Version(binary.BigEndian.Uint16(b[1:])), int(binary.BigEndian.Uint16(b[3:]))}, true
 }
 
 // maxShortFragment is the largest change_cipher_spec or alert in bytes, protected as in a renegotiation.

@@ -173,6 +173,11 @@ const helloRetryRandom = "\xcf\x21\xad\x74\xe5\x9a\x61\x11\xbe\x1d\x8c\x02\x1e\x
 // HelloRetryRequest reports whether this is one, by its random (RFC 8446, Section 4.1.3).
 func (h *ServerHello) HelloRetryRequest() bool { return string(h.Random[:]) == helloRetryRandom }
 
+// IsHelloRetryRequest reports whether the body of a ServerHello is that of a HelloRetryRequest.
+func IsHelloRetryRequest(body []byte) bool {
+	return len(body) >= 2+len(helloRetryRandom) && string(body[2:2+len(helloRetryRandom)]) == helloRetryRandom
+}
+
 // Downgrade reports whether the last eight bytes of the random say that the server knows a higher version than the one
 // it chose (RFC 8446, Section 4.1.3).
 func (h *ServerHello) Downgrade() bool {

@@ -34,7 +34,7 @@ func ClientHelloStencil(body []byte) (t Stencil, ok bool) {
 // ServerHelloStencil is ClientHelloStencil for the body of a ServerHello. A HelloRetryRequest, which is told by its random, has none.
 func ServerHelloStencil(body []byte) (t Stencil, ok bool) {
 	s := cryptobyte.String(body)
-	if !t.coverFixed(&s, body) || !s.Skip(2+1) || bytes.Equal(body[2:34], []byte(helloRetryRandom)) {
+	if !t.coverFixed(&s, body) || !s.Skip(2+1) || IsHelloRetryRequest(body) {
 		return t, false
 	}
 	return t, s.Empty() || t.coverExtensions(s, body, t.coverShare)
