@@ -23,7 +23,6 @@ type Connection struct {
 	Process *Process // who opened it; nil where that was not asked: not live, or the client is not on this host
 
 	Stage    Stage          // which of the reports of a live connection this is
-	Outgoing netip.AddrPort // proxy: its own address towards the server, by which the server's log names the client; else not valid
 	Answered bool           // proxy: it answered the client itself, and the server got no byte
 }
 

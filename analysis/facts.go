@@ -54,12 +54,12 @@ func (v Visibility) String() string {
 // Shown reports whether it was seen, in clear or decrypted.
 func (v Visibility) Shown() bool { return v == Seen || v == Decrypted }
 
-// knownAs is the address by which the server knows the client.
-func (f *Facts) knownAs() netip.Addr {
+// KnownAs is the address by which the server knows the client, and its log names it.
+func (f *Facts) KnownAs() netip.AddrPort {
 	if f.Outgoing.IsValid() {
-		return f.Outgoing.Addr()
+		return f.Outgoing
 	}
-	return f.Client.Addr()
+	return f.Client
 }
 
 // Facts is what was seen of one connection. It holds no judgement: two producers that saw the same bytes give the

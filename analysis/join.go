@@ -105,7 +105,7 @@ func unmapped(a netip.AddrPort) netip.AddrPort {
 // Connection gives the next connection, whose facts are valid during the call.
 func (j *Join) Connection(c *Connection) error {
 	j.start, j.end = earliest(j.start, c.Start), latest(j.end, c.End)
-	key := unmapped(c.Client)
+	key := c.joinAddr()
 	if _, named := j.hosts[key.Addr()]; named {
 		j.hosts[key.Addr()] = true
 	}
@@ -179,7 +179,7 @@ func (j *Join) settle(last bool) error {
 
 // finish joins the entries that fit and emits the connection.
 func (j *Join) finish(c *Connection) error {
-	if l := j.byAddr[unmapped(c.Client)]; l != nil {
+	if l := j.byAddr[c.joinAddr()]; l != nil {
 		j.joinTimed(c, l)
 		c.joinUntimed(l.entries)
 	}
@@ -258,7 +258,7 @@ func (c *Connection) join(e *LogEntry) {
 func (j *Join) joinByTime() {
 	var free []*Connection // without entries of their own address, by their moment
 	for i := range j.held {
-		if c := &j.held[i]; len(c.Findings) > 0 && j.byAddr[unmapped(c.Client)] == nil {
+		if c := &j.held[i]; len(c.Findings) > 0 && j.byAddr[c.joinAddr()] == nil {
 			free = append(free, c)
 		}
 	}

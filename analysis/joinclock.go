@@ -92,7 +92,7 @@ func (j *Join) findOffset(zone bool) Offset {
 	var pairs []pair
 	for i := range j.held {
 		c := &j.held[i]
-		l := j.byAddr[unmapped(c.Client)]
+		l := j.byAddr[c.joinAddr()]
 		if l == nil {
 			continue
 		}

@@ -51,12 +51,7 @@ type liveEntry struct {
 }
 
 // joinAddr is the client's address as the server's log has it.
-func (c *Connection) joinAddr() netip.AddrPort {
-	if c.Outgoing.IsValid() {
-		return unmapped(c.Outgoing)
-	}
-	return unmapped(c.Client)
-}
+func (c *Connection) joinAddr() netip.AddrPort { return unmapped(c.KnownAs()) }
 
 // Connection takes the next report on a connection, whose facts are valid during the call.
 func (j *LiveJoin) Connection(c *Connection, now time.Time) {

@@ -190,7 +190,7 @@ func (v *view) clientCertHidden() {
 	}
 	v.sawClose(f, FromServer)
 	if v.endpoint == EndpointPeer && v.shape.Client != PresentedEmpty && v.f.TLS.ClientHello != nil && !slices.Contains(v.f.TLS.ClientHello.PSKModes, pskWithDHE) {
-		f := v.add(CodePeerSANMismatch, Possible, "this client takes no tickets, as etcd's members do not, so the end of a handshake that failed looks like that of one that succeeded: the peer port may have closed because the certificate is not valid for "+HostText(v.f.knownAs())+", or is on the revocation list")
+		f := v.add(CodePeerSANMismatch, Possible, "this client takes no tickets, as etcd's members do not, so the end of a handshake that failed looks like that of one that succeeded: the peer port may have closed because the certificate is not valid for "+HostText(v.f.KnownAs().Addr())+", or is on the revocation list")
 		v.sawClose(f, FromServer)
 	}
 }

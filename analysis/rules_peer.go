@@ -142,11 +142,11 @@ func (v *view) peerSANMismatch() {
 		v.perhapsRevoked("(--client-crl-file)")
 		return
 	}
-	confidence, text := Likely, "the handshake completed and the peer port closed at once, without a byte of data: after the handshake etcd compares the addresses in the client's certificate with "+HostText(v.f.knownAs())+", where it comes from, and looks at the revocation list"
+	confidence, text := Likely, "the handshake completed and the peer port closed at once, without a byte of data: after the handshake etcd compares the addresses in the client's certificate with "+HostText(v.f.KnownAs().Addr())+", where it comes from, and looks at the revocation list"
 	if c := v.f.TLS.Certificates[FromClient].Chain; len(c) > 0 && c[0].X509 != nil {
 		leaf := c[0].X509
 		switch {
-		case hasIP(leaf, v.f.knownAs()), len(leaf.DNSNames) == 0 && len(leaf.IPAddresses) == 0: // etcd takes one without any
+		case hasIP(leaf, v.f.KnownAs().Addr()), len(leaf.DNSNames) == 0 && len(leaf.IPAddresses) == 0: // etcd takes one without any
 			v.perhapsRevoked("(--peer-crl-file), for nothing is wrong with the addresses in the client's certificate")
 			return
 		case len(leaf.DNSNames) == 0:

@@ -66,6 +66,7 @@ func (f *File) Next(p *Packet) error {
 	if f.err != nil {
 		return f.err
 	}
+	p.Detour = nil
 	if err := f.format.next(f, p); err != nil {
 		f.end(err)
 		return err

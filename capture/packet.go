@@ -8,6 +8,7 @@ type Packet struct {
 	Length    int      // bytes on the wire; at least len(Data)
 	Link      LinkType // how Data begins
 	Interface int32    // index of the capture interface within its file; 0 for pcap
+	Detour    *Detour  // what a proxy's file says of the connection that begins with this packet; else nil
 }
 
 // Source is a capture being read: a file, several files merged, or an interface.

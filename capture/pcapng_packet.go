@@ -10,8 +10,11 @@ func (r *pcapngReader) enhancedPacket(f *File, p *Packet, body []byte) (bool, er
 	given, err := r.packet(f, p, r.uint32(body), body[4:], body[fixed:])
 	if end := fixed + (len(p.Data)+3)&^3; given && end < len(body) {
 		for o := (options{r: r, rest: body[end:]}); o.next(); {
-			if o.code == dropCount && len(o.value) == 8 {
+			switch {
+			case o.code == dropCount && len(o.value) == 8:
 				f.stats.PacketDrops += r.uint64(o.value)
+			case o.code == optionComment && p.Detour == nil:
+				p.Detour = parseDetour(o.value)
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -105,6 +106,9 @@ func compareViews(t *testing.T, proxied []watched, others map[string][]watched, 
 					continue
 				}
 				found++
+				if name == ownFile && !reflect.DeepEqual(c.Outgoing, p.Outgoing) {
+					t.Errorf("%s: outgoing %v, in the proxy's own file %v", p.Client, p.Outgoing, c.Outgoing)
+				}
 				a, b := p.view(t), c.view(t)
 				if name != ownFile || p.Stage == "open" { // an early report, and what came later was not worth another one
 					crossing(a, b)

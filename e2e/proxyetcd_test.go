@@ -178,7 +178,8 @@ func proxyLarge(t *testing.T, s *site) {
 
 // proxyLog: etcd's log names the proxy; the report names the client.
 func proxyLog(t *testing.T, s *site) {
-	p := proxying(t, append(s.maps(), "-o", "json", "--log="+s.etcd.LogFile())...)
+	file := filepath.Join(t.TempDir(), "own.pcapng")
+	p := proxying(t, append(s.maps(), "-o", "json", "--log="+s.etcd.LogFile(), "-w", file)...)
 	s.command(t, p.at[0], "curl -sS -m 20 --cacert $PKI/ca.crt --cert $PKI/bad/expired-client.crt --key $PKI/bad/expired-client.key https://$TO/health").Run()
 	c := p.expectReport(t, "a rejection with its line of the log", func(c *watched) bool { return len(c.Log) > 0 })
 	if r := c.Log[0].Remote; r == nil || c.Outgoing == nil || *r != *c.Outgoing || c.Client == *c.Outgoing {
@@ -191,6 +192,17 @@ func proxyLog(t *testing.T, s *site) {
 		t.Errorf("who opened it: %+v", c.Process)
 	}
 	p.end(t)
+	out, _ := exec.Command(etcdtap(), "read", "-o", "json", "--log="+s.etcd.LogFile(), file).Output() // without the ports: the file says whose they are
+	out, _, _ = bytes.Cut(out, []byte(`{"type":"summary"`))
+	for _, r := range lastReports(t, out) {
+		if r.Client == c.Client {
+			if len(r.Log) != len(c.Log) || r.Outgoing == nil || *r.Outgoing != *c.Outgoing || fmt.Sprint(r.codes()) != fmt.Sprint(c.codes()) || r.Endpoint != c.Endpoint {
+				t.Errorf("live: %s %v %v, %d lines of the log; its file: %s %v %v, %d lines", c.Endpoint, c.codes(), c.Outgoing, len(c.Log), r.Endpoint, r.codes(), r.Outgoing, len(r.Log))
+			}
+			return
+		}
+	}
+	t.Errorf("%s is not in the file: %s", c.Client, out)
 }
 
 // proxyFile: what -w writes opens in tshark and in etcdtap, and says what was said live.
@@ -285,7 +297,13 @@ func proxyOtherSockets(t *testing.T, s *site) {
 	if out := outer.stdout.String(); strings.Count(out, "  OK  ") < 2 || !strings.Contains(out, "client-cert-missing") {
 		t.Errorf("not all three are reported:\n%s", out)
 	}
-	if got := readAll(t, file, nil); len(got) != 3 {
+	got := readAll(t, file, nil)
+	for _, c := range got {
+		if c.Server != (endpoint{}) || strings.HasPrefix(c.Client.IP, "0.") || c.Endpoint != "client" {
+			t.Errorf("of a unix socket the file has made an address, or it forgot the role: %+v", c)
+		}
+	}
+	if len(got) != 3 {
 		t.Errorf("%d connections in the file", len(got))
 	}
 }

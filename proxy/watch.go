@@ -147,9 +147,9 @@ type watcher struct {
 	ended bool // the queue is closed and empty
 }
 
-// watcherLag is how long the watcher lets events gather: a handshake is some ten of them, and to be woken for each by a loop on another
-// processor costs more than to analyse them. Nobody sees a report that is late by as much. While there is something each time it
-// looks, nobody has to wake it at all.
+// watcherLag is how long the watcher lets events gather once there are some: a handshake is some ten of them, and to be woken for each by
+// a loop on another processor costs more than to analyse them. Nobody sees a report that is late by as much. While there is something
+// each time it looks, nobody has to wake it at all. The first of a quiet time it sees at once: the client's process may not live long.
 const watcherLag = 8 * time.Millisecond
 
 // watchAll runs until the queue is closed and empty.
@@ -176,7 +176,7 @@ func (s *Server) watchAll() {
 func (t *watcher) attend(tick <-chan time.Time) {
 	q := t.s.queue
 	q.awake.Store(true)
-	for some := true; some && !t.ended; {
+	for some := t.take(); some && !t.ended; {
 		time.Sleep(watcherLag)
 		some = t.take()
 		select {

@@ -119,12 +119,10 @@ func description(b []byte, i *Interface) []byte {
 	return end(endOfOptions(b), start)
 }
 
-// packet appends an Enhanced Packet Block. It has no options.
+// packet appends an Enhanced Packet Block. It has no options but the comment that is the packet's Detour.
 func packet(b []byte, p *capture.Packet) []byte {
 	data := p.Data[:min(len(p.Data), maxPacket)]
-	size := uint32(packetOverhead + (len(data)+3)&^3)
-	b = le.AppendUint32(b, blockEnhancedPacket)
-	b = le.AppendUint32(b, size)
+	b, start := begin(b, blockEnhancedPacket)
 	b = le.AppendUint32(b, uint32(p.Interface))
 	b = timestamp(b, p.Time)
 	b = le.AppendUint32(b, uint32(len(data)))
@@ -132,7 +130,10 @@ func packet(b []byte, p *capture.Packet) []byte {
 	b = append(b, data...)
 	var padding [3]byte
 	b = append(b, padding[:-len(data)&3]...)
-	return le.AppendUint32(b, size)
+	if p.Detour != nil {
+		b = endOfOptions(option(b, optionComment, p.Detour.Comment()))
+	}
+	return end(b, start)
 }
 
 // statistics appends an Interface Statistics Block of what came between two moments, in nanoseconds.

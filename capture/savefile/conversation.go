@@ -30,7 +30,8 @@ const (
 // What comes from the client before the server has answered belongs behind Open. A Conversation that stops without Close is one that
 // was still open when the capture ended.
 type Conversation struct {
-	Interface int32 // that the packets are of; its link type is capture.LinkRaw
+	Interface int32           // that the packets are of; its link type is capture.LinkRaw
+	Detour    *capture.Detour // what the first packet shall say of the connection; nil: nothing
 
 	w      *Writer
 	ends   [2]netip.AddrPort // by Direction, of one family
@@ -239,6 +240,9 @@ func (c *Conversation) send(d analysis.Direction, at time.Time, flags uint8, pay
 	}
 	w.scratch = s.appendTo(w.scratch[:0], payload)
 	w.made = capture.Packet{Number: w.total + 1, Time: nanoseconds(at), Data: w.scratch, Length: len(w.scratch), Link: capture.LinkRaw, Interface: c.Interface}
+	if flags == flagSYN {
+		w.made.Detour = c.Detour
+	}
 	return w.Packet(&w.made)
 }
 

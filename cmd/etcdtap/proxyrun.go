@@ -169,7 +169,7 @@ func (p *forwarder) report(c *proxy.Connection, f *analysis.Facts, answered bool
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.live.about = func(a *analysis.Connection) {
-		a.Outgoing, a.Answered = c.Outgoing, answered
+		a.Answered = answered
 		if p.finder != nil {
 			a.Process = p.finder.find(c.Peer, c.Listen, c.At)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/netip"
 	"runtime"
 	"sync"
 	"time"
@@ -16,6 +17,7 @@ import (
 // proxyTap writes what passes through the proxy as packets, so that Wireshark and `etcdtap read` open it: capture without privileges.
 // It implements proxy.Tap. A file that cannot be written any more is told once, and forwarding goes on.
 type proxyTap struct {
+	unix   uint16      // the last port made up for a client on a unix socket: connections are told apart by it
 	log    *zap.Logger
 	mu     sync.Mutex // the watcher writes, and a ticker flushes
 	writer *savefile.Writer
@@ -52,7 +54,7 @@ func (t *proxyTap) write(c *proxy.Connection, say func(*savefile.Conversation) e
 func (t *proxyTap) Open(c *proxy.Connection) {
 	t.mu.Lock()
 	if t.err == nil {
-		t.open[c] = savefile.NewConversation(t.writer, c.Client, c.Upstream)
+		t.open[c] = t.conversation(c)
 	}
 	t.mu.Unlock()
 	t.write(c, func(v *savefile.Conversation) error {
@@ -68,6 +70,20 @@ func (t *proxyTap) Open(c *proxy.Connection) {
 		}
 		return v.Open(at) // without an upstream, too: the client had its answer, and may have gone before there was one
 	})
+}
+
+// conversation begins a connection. Packets bear the client's address and the server's, as live reports do; the rest of what the proxy
+// knows goes into a comment.
+func (t *proxyTap) conversation(c *proxy.Connection) *savefile.Conversation {
+	d := &capture.Detour{Outgoing: c.Outgoing, Dialed: c.ConnectedTo(), Role: c.Map.Role, UnixClient: !c.Client.IsValid(), UnixServer: !c.Upstream.IsValid()}
+	client := c.Client
+	if d.UnixClient {
+		t.unix++
+		client = netip.AddrPortFrom(netip.IPv4Unspecified(), t.unix)
+	}
+	v := savefile.NewConversation(t.writer, client, c.Upstream)
+	v.Detour = d
+	return v
 }
 
 // Data implements proxy.Tap.

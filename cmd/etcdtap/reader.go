@@ -37,6 +37,7 @@ type reader struct {
 	tracked   capture.TrackerStats
 	err       error       // the first that each returned
 	stopped   atomic.Bool // err is set
+	detours   detours
 }
 
 // read reads all the files and reports every connection. It stops at the end, when ctx is done, or at the first error of each.
@@ -80,6 +81,9 @@ func (r *reader) packets(ctx context.Context, pipeline *capture.Pipeline) error 
 			r.filtered++
 			continue
 		}
+		if p.Detour != nil {
+			r.detours.add(p.Number, p.Detour)
+		}
 		pipeline.Take(&p, r.decoder.Joined())
 	}
 }
@@ -106,13 +110,15 @@ func (r *reader) finished(f *analysis.Facts) {
 	if r.stopped.Load() {
 		return
 	}
-	named := r.join != nil && r.join.Names(f.Client)
-	if named && r.join.Rejected(f.Client) {
+	proxied := r.detours.apply(f)
+	known := f.KnownAs()
+	named := r.join != nil && r.join.Names(known)
+	if named && r.join.Rejected(known) {
 		r.diagnoser.SpeaksTLS(f.Server)
 	}
 	r.current = r.diagnoser.Diagnose(f)
 	c := &r.current
-	if !r.scope.all && len(r.scope.ports) == 0 && c.Endpoint == analysis.EndpointOther && f.TLS == nil && !named {
+	if !r.scope.all && len(r.scope.ports) == 0 && c.Endpoint == analysis.EndpointOther && f.TLS == nil && !named && !proxied {
 		r.skipped++
 		return
 	}

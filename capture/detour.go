@@ -1,0 +1,97 @@
+package capture
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/etcdtap/etcdtap/analysis"
+)
+
+// Detour is what `etcdtap proxy -w` says of a connection that its packets do not show, in a comment of the first of them. Packets bear
+// the client's address and the server's; the server's log names the proxy's.
+type Detour struct {
+	Outgoing   netip.AddrPort    // the proxy's address towards the server; zero when it has none
+	Dialed     netip.AddrPort    // the address that the client connected to; zero for a unix socket
+	Role       analysis.Endpoint // of the server's port, as far as the proxy was told
+	UnixClient bool              // the client came by a unix socket: its address is made up
+	UnixServer bool              // so is the server's
+}
+
+// The comment: its head, then fields separated by semicolons.
+const (
+	detourHead = "etcdtap proxy:"
+	maxDetour  = 256 // bytes: three times what the longest addresses give
+)
+
+// Comment is d as the file has it.
+func (d *Detour) Comment() string {
+	var b strings.Builder
+	b.WriteString(detourHead)
+	add := func(has bool, text string) {
+		if has {
+			if b.Len() > len(detourHead) {
+				b.WriteByte(';')
+			}
+			b.WriteByte(' ')
+			b.WriteString(text)
+		}
+	}
+	add(d.Outgoing.IsValid(), "outgoing "+d.Outgoing.String())
+	add(d.Dialed.IsValid(), "dialed "+d.Dialed.String())
+	add(d.Role != analysis.EndpointOther, "role "+d.Role.String())
+	add(d.UnixClient, "unix client")
+	add(d.UnixServer, "unix server")
+	return b.String()
+}
+
+// parseDetour reads such a comment; nil for any other. What it does not know it passes over.
+func parseDetour(comment []byte) *Detour {
+	if len(comment) > maxDetour {
+		return nil
+	}
+	fields, ok := strings.CutPrefix(string(comment), detourHead)
+	if !ok {
+		return nil
+	}
+	d := new(Detour)
+	for field := range strings.SplitSeq(fields, ";") {
+		field = strings.TrimSpace(field)
+		word, value, _ := strings.Cut(field, " ")
+		addr, ok := parseAddr(value)
+		switch {
+		case word == "outgoing" && ok:
+			d.Outgoing = addr
+		case word == "dialed" && ok:
+			d.Dialed = addr
+		case field == "role client":
+			d.Role = analysis.EndpointClient
+		case field == "role peer":
+			d.Role = analysis.EndpointPeer
+		case field == "unix client":
+			d.UnixClient = true
+		case field == "unix server":
+			d.UnixServer = true
+		}
+	}
+	return d
+}
+
+// parseAddr reads an address. A zone may be any text, and would be printed: it has to look like an interface's name or number.
+func parseAddr(text string) (netip.AddrPort, bool) {
+	const maxZone = 15 // IFNAMSIZ
+	addr, err := netip.ParseAddrPort(text)
+	zone := addr.Addr().Zone()
+	odd := func(c rune) bool { return !(c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || strings.ContainsRune("._-", c)) }
+	return addr, err == nil && len(zone) <= maxZone && !strings.ContainsFunc(zone, odd)
+}
+
+// Apply tells the facts.
+func (d *Detour) Apply(f *analysis.Facts) {
+	f.Outgoing, f.Dialed, f.Role = d.Outgoing, d.Dialed, d.Role
+	if d.UnixClient {
+		f.Client = netip.AddrPort{}
+	}
+	if d.UnixServer {
+		f.Server = netip.AddrPort{}
+	}
+}

@@ -1,0 +1,44 @@
+package capture
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/etcdtap/etcdtap/analysis"
+)
+
+func TestDetour(t *testing.T) {
+	v4, v6 := netip.MustParseAddrPort("10.0.0.1:12379"), netip.MustParseAddrPort("[fe80::1%eth0]:1")
+	for _, d := range []Detour{
+		{},
+		{Outgoing: v4, Dialed: v6, Role: analysis.EndpointPeer},
+		{Role: analysis.EndpointClient, UnixClient: true, UnixServer: true},
+	} {
+		if got := parseDetour([]byte(d.Comment())); got == nil || *got != d {
+			t.Errorf("%q: %+v", d.Comment(), got)
+		}
+	}
+	for _, other := range []string{"", "ticket 42", "etcdtap: handshakes", strings.Repeat(detourHead, 100)} {
+		if got := parseDetour([]byte(other)); got != nil {
+			t.Errorf("%q: %+v", other, got)
+		}
+	}
+	if got := parseDetour([]byte(detourHead + " outgoing here; role king; colour red;; dialed 10.0.0.1:12379; outgoing [fe80::1%\x1b[2J]:1")); *got != (Detour{Dialed: v4}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// FuzzDetour: whatever is read says the same when it is written and read again.
+func FuzzDetour(f *testing.F) {
+	f.Add([]byte("etcdtap proxy: outgoing 10.0.0.1:1; dialed [::1]:2; role peer; unix client; unix server"))
+	f.Fuzz(func(t *testing.T, comment []byte) {
+		d := parseDetour(comment)
+		if d == nil {
+			return
+		}
+		if again := parseDetour([]byte(d.Comment())); again == nil || *again != *d {
+			t.Errorf("%q: %+v, then %+v", comment, d, again)
+		}
+	})
+}
