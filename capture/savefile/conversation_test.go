@@ -372,9 +372,43 @@ func writeScripts(t testing.TB, name string, gaps bool) (tls int) {
 		for _, ends := range [][2]netip.AddrPort{{client4, server4}, {client6, server6}} {
 			port++
 			c := NewConversation(w, netip.AddrPortFrom(ends[0].Addr(), port), ends[1])
+			c.Detour = &capture.Detour{Outgoing: netip.AddrPortFrom(ends[1].Addr(), port), Role: analysis.EndpointPeer}
 			play(strict{t, c}, wrapping(testTime), script)
 		}
 	}
 	mustClose(t, w)
 	return tls
+}
+
+// TestDetourIsRead: it is in the first packet of a connection and in no other.
+func TestDetourIsRead(t *testing.T) {
+	name := t.TempDir() + "/complete.pcapng"
+	writeScripts(t, name, false)
+	f, err := capture.Open(name, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var p capture.Packet
+	var d capture.Decoder
+	detours, syns := 0, 0
+	for f.Next(&p) == nil {
+		var s capture.Segment
+		if d.Decode(&p, &s) != capture.TCP {
+			t.Fatalf("packet %d is no TCP", p.Number)
+		}
+		first := s.Flags == flagSYN
+		if first {
+			syns++
+		}
+		if p.Detour != nil {
+			detours++
+			if !first || p.Detour.Outgoing.Port() != s.SrcPort || p.Detour.Role != analysis.EndpointPeer {
+				t.Errorf("packet %d: %+v", p.Number, p.Detour)
+			}
+		}
+	}
+	if syns == 0 || detours != syns {
+		t.Errorf("%d connections, %d detours", syns, detours)
+	}
 }
