@@ -148,3 +148,20 @@ func TestUndated(t *testing.T) {
 		t.Error("an expired certificate is not told")
 	}
 }
+
+// TestProxyClosedSilentClient: etcd saw an end that was the proxy's doing.
+func TestProxyClosedSilentClient(t *testing.T) {
+	for _, proxied := range []bool{false, true} {
+		f := &Facts{Client: testClient, Server: testServer, Ended: CloseIdle, TCP: TCPFacts{SYN: true, SYNACK: true, Established: true}}
+		if proxied {
+			f.Outgoing = testOther
+		}
+		eof := findingOf(CodeConnectionWithoutData, Likely)
+		eof.Evidence = []Evidence{{Text: "log"}}
+		c := Connection{Facts: f, Log: []*LogEntry{{Findings: []Finding{eof}}}}
+		c.reconcile()
+		if len(c.Findings) != 1 || strings.Contains(c.Findings[0].Meaning, "the proxy closed") != proxied {
+			t.Errorf("through a proxy: %v; %v", proxied, c.Findings)
+		}
+	}
+}

@@ -127,6 +127,10 @@ func (c *Connection) reconcileWith(e *LogEntry) {
 	if c.ByTime {
 		added.Confidence = min(added.Confidence, Likely)
 	}
+	if added.Code == CodeConnectionWithoutData && c.proxied() && c.Ended == CloseIdle {
+		added.Confidence = Certain
+		added.Meaning = "the client said nothing, and the proxy closed the connection when its time was up (`--first-byte-timeout`, `--idle-timeout`); of that etcd saw the end"
+	}
 	c.Findings = append(c.Findings, added)
 }
 
