@@ -22,8 +22,8 @@ type Connection struct {
 
 	Process *Process // who opened it; nil where that was not asked: not live, or the client is not on this host
 
-	Stage    Stage          // which of the reports of a live connection this is
-	Answered bool           // proxy: it answered the client itself, and the server got no byte
+	Stage    Stage // which of the reports of a live connection this is
+	Answered bool  // proxy: it answered the client itself, and the server got no byte
 }
 
 // Severity is that of the worst finding; found is false when there is none.

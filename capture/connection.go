@@ -22,7 +22,7 @@ type connection struct {
 	first, start int64              // number and time of the first packet
 	fin          [2]uint32          // by Direction: the number of the FIN, or where a RST ended the stream; valid iff halfFIN or halfReset
 	carried      [2]uint32          // by Direction: packets in units of 65,536, beyond those that half counts
-	prev, next   uint32             // neighbours in the list that it is in: active, lingering, buried or (next only) free
+	prev, next   uint32             // neighbours in the list that it is in: active or (next only) free
 	tag          uint32             // of the ends; finds the slot again
 	stream       uint32             // index of the attachment; valid iff attached
 	more         uint32             // index of what few connections have; 0: none

@@ -81,7 +81,9 @@ func parseAddr(text string) (netip.AddrPort, bool) {
 	const maxZone = 15 // IFNAMSIZ
 	addr, err := netip.ParseAddrPort(text)
 	zone := addr.Addr().Zone()
-	odd := func(c rune) bool { return !(c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || strings.ContainsRune("._-", c)) }
+	odd := func(c rune) bool {
+		return !(c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || strings.ContainsRune("._-", c))
+	}
 	return addr, err == nil && len(zone) <= maxZone && !strings.ContainsFunc(zone, odd)
 }
 

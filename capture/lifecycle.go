@@ -41,7 +41,7 @@ func (t *Tracker) begin(tag uint32, s *Segment) (uint32, analysis.Direction) {
 		t.looks.push(look{t.now + quietAfter, c.first, i})
 	}
 	t.stats.Connections++
-	t.stats.PeakConnections = max(t.stats.PeakConnections, t.active.length+t.lingering.length)
+	t.stats.PeakConnections = max(t.stats.PeakConnections, t.active.length+t.lingering.length())
 	return i, d
 }
 
@@ -73,33 +73,53 @@ func (t *Tracker) expire() {
 		t.stats.Idle++
 		t.giveUp(i, analysis.CloseIdle)
 	}
-	for i := t.lingering.head; i != 0; i = t.lingering.head {
+	for t.lingering.length() > 0 {
+		i := *t.lingering.first()
 		c := t.table.at(i)
-		over := c.gave != analysis.CloseNone || t.lingered(c)
-		if !over && t.rested(c) < int64(t.options.Linger) && t.lingering.length <= maxLingering {
+		at := t.closedAt(c)
+		rested := distance(t.now, at)
+		over := c.gave != analysis.CloseNone || rested >= lingerTime // no more packets are to be expected
+		if !over && rested < int64(t.options.Linger) && t.lingering.length() <= maxLingering {
 			break
 		}
-		t.handOver(i)
+		t.lingering.pop()
+		t.report(c)
 		if over || c.flags&connDetached != 0 {
 			t.forget(i)
 		} else {
-			c.flags |= connBuried
-			t.buried.push(&t.table, i)
+			t.bury(i, c, at)
+		}
+		if t.untilWarm--; t.untilWarm < 0 {
+			t.warmNext()
 		}
 	}
-	for i := t.buried.head; i != 0 && (t.buried.length > maxBuried || t.lingered(t.table.at(i))); i = t.buried.head {
-		t.buried.remove(&t.table, i)
-		t.forget(i)
+	for t.buried.length() > 0 {
+		b := t.buried.first()
+		if t.buried.length() <= maxBuried && distance(t.now, b.at) < lingerTime {
+			break
+		}
+		t.buried.pop()
+		t.forget(b.index)
 	}
 }
 
-// lingered reports whether no more packets are to be expected of a connection that closed itself.
-func (t *Tracker) lingered(c *connection) bool { return t.rested(c) >= lingerTime }
-
-// rested is how long ago a connection closed itself.
-func (t *Tracker) rested(c *connection) int64 {
+// closedAt is when a connection closed itself.
+func (t *Tracker) closedAt(c *connection) int64 {
 	m := t.table.more(c)
-	return distance(t.now, max(m.closing[0].at, m.closing[1].at))
+	return max(m.closing[0].at, m.closing[1].at)
+}
+
+// buried is a connection that was handed over, with the time at which it had closed itself.
+type buried struct {
+	at    int64
+	index uint32
+}
+
+// bury remembers a connection that was handed over, so that what trails it is known for that.
+func (t *Tracker) bury(i uint32, c *connection, at int64) {
+	c.flags |= connBuried
+	t.table.shrink(c)
+	t.buried.push(buried{at, i})
 }
 
 func distance(a, b int64) int64 {
@@ -115,7 +135,7 @@ func (t *Tracker) finish(i uint32) {
 	t.active.remove(&t.table, i)
 	c := t.table.at(i)
 	c.flags |= connFinished
-	t.lingering.push(&t.table, i)
+	t.lingering.push(i)
 	if c.attached() {
 		for d := range c.half {
 			l := t.lane(c, analysis.Direction(d))
@@ -148,13 +168,13 @@ func (t *Tracker) replace(i uint32) {
 // Flush finishes all connections, because the capture has ended: those that are finished in their order, then the others in the
 // order of their first packets.
 func (t *Tracker) Flush() {
-	for i := t.lingering.head; i != 0; i = t.lingering.head {
-		t.handOver(i)
+	for ; t.lingering.length() > 0; t.lingering.pop() {
+		i := *t.lingering.first()
+		t.report(t.table.at(i))
 		t.forget(i)
 	}
-	for i := t.buried.head; i != 0; i = t.buried.head {
-		t.buried.remove(&t.table, i)
-		t.forget(i)
+	for ; t.buried.length() > 0; t.buried.pop() {
+		t.forget(t.buried.first().index)
 	}
 	open := t.open()
 	t.table.detachAll()
@@ -185,13 +205,6 @@ func (t *Tracker) open() []place {
 	}
 	slices.SortFunc(open, func(a, b place) int { return cmp.Compare(a.first, b.first) })
 	return open
-}
-
-// handOver gives a finished connection's facts to the sink.
-func (t *Tracker) handOver(i uint32) {
-	c := t.table.at(i)
-	t.lingering.remove(&t.table, i)
-	t.report(c)
 }
 
 // report gives a finished connection's facts to the sink, or to where they are to be handed over from.

@@ -86,8 +86,8 @@ func TestLingeringIsBounded(t *testing.T) {
 	r := newRig(TrackerOptions{})
 	for i := range maxLingering + 1000 {
 		r.play([]sent{from(uint16(i+1), sent{flags: syn, seq: 99}), answer(uint16(i+1), sent{flags: rst | ack, ack: 100})})
-		if r.lingering.length > maxLingering+1 {
-			t.Fatalf("%d linger", r.lingering.length)
+		if r.lingering.length() > maxLingering+1 {
+			t.Fatalf("%d linger", r.lingering.length())
 		}
 	}
 	if n := len(r.got); n != 999 {

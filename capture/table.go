@@ -174,10 +174,13 @@ func (t *table) grow() {
 	}
 }
 
+// home is the slot at which the search for a connection begins.
+func (t *table) home(i uint32) uint32 { return t.at(i).tag & uint32(len(t.slots)-1) }
+
 // detach takes a connection out of the table; it stays in its slab until release.
 func (t *table) detach(i uint32) {
 	mask := uint32(len(t.slots) - 1)
-	hole := t.at(i).tag & mask
+	hole := t.home(i)
 	for t.slots[hole].index != i {
 		hole = (hole + 1) & mask
 	}
@@ -197,6 +200,14 @@ func (t *table) detach(i uint32) {
 func (t *table) detachAll() {
 	clear(t.slots)
 	t.used = 0
+}
+
+// shrink gives back what a connection has besides, but for addresses.
+func (t *table) shrink(c *connection) {
+	if c.more != 0 && c.flags&connWide == 0 {
+		t.moreFree = append(t.moreFree, c.more)
+		c.more = 0
+	}
 }
 
 // release gives a detached connection's place back.

@@ -61,8 +61,9 @@ type Tracker struct {
 	sink        ConnectionSink
 	table       table
 	active      list          // unfinished, the longest silent first (nearly: see touch)
-	lingering   list          // finished, in the order of finishing
-	buried      list          // handed over before they had lingered, in that order
+	lingering   queue[uint32] // finished, in the order of finishing
+	buried      queue[buried] // handed over before they had lingered, in that order
+	untilWarm   int           // how many more are handed over before those that follow are visited
 	attachments []*attachment // by connection.stream; 0 is never used
 	vacant      []uint32      // indexes of attachments not in use
 	spare       []*attachment // to be used again

@@ -68,16 +68,22 @@ func FuzzTracker(f *testing.F) {
 // check verifies what must be true of a tracker between any two packets.
 func (t *Tracker) check(tb testing.TB) {
 	tb.Helper()
-	for _, l := range []list{t.active, t.lingering} {
-		for i := l.head; i != 0; i = t.table.at(i).next {
-			c := t.table.at(i)
-			if !c.attached() {
-				continue
-			}
-			for d := range c.half {
-				t.checkStream(tb, &c.half[d], &t.attachments[c.stream].store[d])
-			}
-		}
+	for i := t.active.head; i != 0; i = t.table.at(i).next {
+		t.checkStreams(tb, i)
+	}
+	for _, i := range t.lingering.next(t.lingering.length()) {
+		t.checkStreams(tb, i)
+	}
+}
+
+func (t *Tracker) checkStreams(tb testing.TB, i uint32) {
+	tb.Helper()
+	c := t.table.at(i)
+	if !c.attached() {
+		return
+	}
+	for d := range c.half {
+		t.checkStream(tb, &c.half[d], &t.attachments[c.stream].store[d])
 	}
 }
 
