@@ -1,8 +1,6 @@
 package capture
 
 import (
-	"cmp"
-	"slices"
 	"time"
 
 	"github.com/etcdtap/etcdtap/analysis"
@@ -176,35 +174,16 @@ func (t *Tracker) Flush() {
 	for ; t.buried.length() > 0; t.buried.pop() {
 		t.forget(t.buried.first().index)
 	}
-	open := t.open()
-	t.table.detachAll()
 	t.active = list{}
-	for _, p := range open {
-		c := t.table.at(p.index)
+	t.table.detachAll()
+	for q := t.openRuns(); len(q) > 0; {
+		i := q.pop(&t.table)
+		c := t.table.at(i)
 		c.gave = analysis.CloseEnd
 		c.flags |= connDetached | connFinished
 		t.report(c)
-		t.table.release(p.index)
+		t.table.release(i)
 	}
-}
-
-// place is where a connection is.
-type place struct {
-	first int64 // its first packet
-	index uint32
-}
-
-// open are the connections in use, in the order of their first packets. They lie in the slabs nearly in that order, and visiting them
-// there costs far less than following a list through memory.
-func (t *Tracker) open() []place {
-	open := make([]place, 0, t.active.length)
-	for i := uint32(1); i < t.table.slabs.made; i++ {
-		if c := t.table.at(i); c.flags&connFree == 0 {
-			open = append(open, place{c.first, i})
-		}
-	}
-	slices.SortFunc(open, func(a, b place) int { return cmp.Compare(a.first, b.first) })
-	return open
 }
 
 // report gives a finished connection's facts to the sink, or to where they are to be handed over from.
