@@ -18,7 +18,7 @@ type JSON struct {
 	join       []byte // the summary's object on the log; empty when there is no log
 
 	seconds secondTexts
-	server  endpointText
+	servers endpointTexts
 	alike   alikeTexts
 }
 
@@ -34,7 +34,7 @@ func (j *JSON) Connection(c *analysis.Connection) error {
 		return j.err
 	}
 	b := append(j.buf, `{"type":"connection","schema":1,"id":"`...)
-	b = c.AppendID(b)
+	b = appendID(b, c.Facts)
 	b = analysis.AppendCommunityID(append(b, `","community_id":"`...), c.Client, c.Server)
 	b = appendName(append(b, `","stage":`...), c.Stage.String())
 	b = j.appendPlace(b, c)
@@ -96,7 +96,7 @@ func (j *JSON) appendPlace(b []byte, c *analysis.Connection) []byte {
 	b = appendPacket(append(b, `,"last_packet":`...), t.LastPacket)
 	b = appendInt(append(b, `,"packets":`...), t.Packets[analysis.FromClient]+t.Packets[analysis.FromServer])
 	b = appendAddrPort(append(b, `,"client":`...), c.Client)
-	return j.server.append(append(b, `,"server":`...), c.Server)
+	return j.servers.append(append(b, `,"server":`...), c.Server)
 }
 
 // appendStreams appends what both sides sent, apart from TLS.

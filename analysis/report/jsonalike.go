@@ -73,16 +73,26 @@ func (m *secondTexts) append(dst []byte, t time.Time) []byte {
 	return appendFraction(dst, uint32(t.Nanosecond()))
 }
 
-// endpointText remembers the text of an endpoint: servers are few.
-type endpointText struct {
+// endpointTexts remember the text of some endpoints, each at the place that its address says: servers are few.
+type endpointTexts [8]struct {
 	endpoint netip.AddrPort
 	text     []byte // empty: none
 }
 
 // append appends what appendAddrPort does.
-func (m *endpointText) append(dst []byte, a netip.AddrPort) []byte {
-	if a != m.endpoint || len(m.text) == 0 {
-		m.endpoint, m.text = a, appendAddrPort(m.text[:0], a)
+func (m *endpointTexts) append(dst []byte, a netip.AddrPort) []byte {
+	last := a.Addr().As16()[15]
+	known := &m[int(last)%len(m)]
+	if a != known.endpoint || len(known.text) == 0 {
+		known.endpoint, known.text = a, appendAddrPort(known.text[:0], a)
 	}
-	return append(dst, m.text...)
+	return append(dst, known.text...)
+}
+
+// appendID appends the connection's name, as its AppendID does.
+func appendID(dst []byte, f *analysis.Facts) []byte {
+	if n := f.TCP.FirstPacket; n > 0 {
+		return appendInt(append(dst, 'c'), n)
+	}
+	return f.AppendID(dst)
 }

@@ -2,7 +2,9 @@ package report
 
 import (
 	"bytes"
+	"math"
 	"net/netip"
+	"strconv"
 	"testing"
 	"time"
 
@@ -85,6 +87,34 @@ func TestAlikeLines(t *testing.T) {
 			if diff := cmp.Diff(alone.String(), together.String()); diff != "" {
 				t.Fatalf("after others (-alone +after others):\n%s", diff)
 			}
+		}
+	}
+}
+
+// TestAppendInt: all numbers of up to five digits, and those beside each power of ten and of two.
+func TestAppendInt(t *testing.T) {
+	check := func(n int64) {
+		if got, want := string(appendInt(nil, n)), strconv.FormatInt(n, 10); got != want {
+			t.Fatalf("%d is written %q", n, got)
+		}
+	}
+	for n := range int64(100_000) {
+		check(n)
+	}
+	for n := int64(1); n > 0 && n < math.MaxInt64/10; n *= 10 {
+		for _, d := range []int64{-1, 0, 1} {
+			check(n + d)
+			check(-n - d)
+			check(n*7 + d)
+		}
+	}
+	for shift := range 64 {
+		check(1 << shift)
+		check(1<<shift - 1)
+	}
+	for n := range 256 {
+		if got := string(appendOctet(nil, byte(n))); got != strconv.Itoa(n) {
+			t.Fatalf("octet %d is written %q", n, got)
 		}
 	}
 }

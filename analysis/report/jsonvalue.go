@@ -1,7 +1,9 @@
 package report
 
 import (
+	"encoding/binary"
 	"encoding/hex"
+	"math/bits"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -87,23 +89,30 @@ func appendHex(dst, b []byte) []byte {
 
 // appendInt appends a number. Most are a single digit.
 func appendInt(dst []byte, n int64) []byte {
-	if n >= 0 && n < 10 {
+	switch {
+	case n >= 0 && n < 10:
 		return append(dst, '0'+byte(n))
-	}
-	if n < 0 || n >= 1e10 {
+	case n < 0 || n >= 1e8:
 		return strconv.AppendInt(dst, n, 10)
 	}
-	var room [10]byte
-	at := len(room)
-	for ; n >= 10; n /= 100 {
-		at -= 2
-		twoDigits(room[at:at+2], uint32(n%100))
-	}
-	if n > 0 {
-		at--
-		room[at] = '0' + byte(n)
-	}
-	return append(dst, room[at:]...)
+	digits := eightDigits(uint32(n))
+	none := bits.TrailingZeros64(digits) &^ 7 // bits of leading zeros
+	dst = binary.LittleEndian.AppendUint64(dst, (digits|asciiZeros)>>none)
+	return dst[:len(dst)-none/8]
+}
+
+// asciiZeros makes digits text.
+const asciiZeros = 0x3030_3030_3030_3030
+
+// eightDigits gives the decimal digits of a number below 10^8, one a byte, the first one lowest. It splits the number into halves, these
+// into quarters and those into eighths, and all parts of a kind at once: multiplying by 10486 and dropping 20 bits divides what is below
+// 10,000 by 100, multiplying by 103 and dropping 10 bits divides what is below 100 by 10.
+func eightDigits(n uint32) uint64 {
+	v := uint64(n/10_000) | uint64(n%10_000)<<32
+	high := v * 10486 >> 20 & 0x0000_007f_0000_007f
+	v = high | (v-100*high)<<16
+	high = v * 103 >> 10 & 0x000f_000f_000f_000f
+	return high | (v-10*high)<<8
 }
 
 func appendBool(dst []byte, v bool) []byte { return strconv.AppendBool(dst, v) }
@@ -132,13 +141,8 @@ func appendTime(dst []byte, t time.Time) []byte {
 
 // appendFraction appends what comes after the point of a time: the nanoseconds, and its end.
 func appendFraction(dst []byte, ns uint32) []byte {
-	text := [...]byte{0, 0, 0, 0, 0, 0, 0, 0, 0, 'Z', '"'}
-	twoDigits(text[0:2], ns/10_000_000)
-	twoDigits(text[2:4], ns/100_000%100)
-	twoDigits(text[4:6], ns/1000%100)
-	twoDigits(text[6:8], ns/10%100)
-	text[8] = '0' + byte(ns%10)
-	return append(dst, text[:]...)
+	dst = binary.LittleEndian.AppendUint64(dst, eightDigits(ns/10)|asciiZeros)
+	return append(dst, '0'+byte(ns%10), 'Z', '"')
 }
 
 // The years from 0 to 9999, in seconds since the Unix epoch.
@@ -193,9 +197,9 @@ func appendAddr(dst []byte, a netip.Addr) []byte {
 	}
 	if a.Is4() {
 		b := a.As4()
-		dst = appendInt(append(dst, '"'), int64(b[0]))
+		dst = appendOctet(append(dst, '"'), b[0])
 		for _, octet := range b[1:] {
-			dst = appendInt(append(dst, '.'), int64(octet))
+			dst = appendOctet(append(dst, '.'), octet)
 		}
 		return append(dst, '"')
 	}
@@ -203,6 +207,16 @@ func appendAddr(dst []byte, a netip.Addr) []byte {
 		return appendString(dst, a.String())
 	}
 	return append(a.AppendTo(append(dst, '"')), '"')
+}
+
+func appendOctet(dst []byte, n byte) []byte {
+	switch {
+	case n < 10:
+		return append(dst, '0'+n)
+	case n < 100:
+		return append(dst, '0'+n/10, '0'+n%10)
+	}
+	return append(dst, '0'+n/100, '0'+n/10%10, '0'+n%10)
 }
 
 func appendAddrPort(dst []byte, a netip.AddrPort) []byte {
