@@ -1,8 +1,11 @@
 package proxy
 
 import (
+	"cmp"
+	"errors"
 	"net/netip"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
@@ -24,9 +27,16 @@ const doorBit = 1 << 63
 // be woken twice for it.
 type door struct {
 	n     *listener
-	open  bool          // the poller has it
-	until time.Time     // when to try again; zero when a connection has to end first
-	pause time.Duration // the last one, while they follow each other
+	open  bool      // the poller has it
+	until time.Time // when to try again; zero when a connection has to end first
+}
+
+// due reports whether a door that is shut may be opened; room: a connection has ended.
+func (d *door) due(now time.Time, room bool) bool {
+	if d.until.IsZero() {
+		return room
+	}
+	return !now.Before(d.until)
 }
 
 // serve makes the loops accept from n.
@@ -99,26 +109,56 @@ func (l *loop) shutFor(d *door, pause time.Duration) {
 	}
 }
 
+// shutAll is shutFor of all doors that are open: what is short is short for all of them, and they shall get it in turn.
+func (l *loop) shutAll(pause time.Duration) {
+	for _, d := range l.doors {
+		if d != nil && d.open {
+			l.shutFor(d, pause)
+		}
+	}
+}
+
 // reopen opens the doors that are due, and those that wait for room if there is some. It returns how long the next one has to wait;
 // negative: there is none.
 func (l *loop) reopen(room bool) (wait time.Duration) {
 	wait = -1
+	due := false
 	for _, d := range l.doors {
 		switch {
 		case d == nil || d.open:
-		case d.until.IsZero():
-			if room {
-				l.openDoor(d)
-			}
-		case !l.now.Before(d.until):
-			l.openDoor(d)
-		default:
-			if left := d.until.Sub(l.now); wait < 0 || left < wait {
-				wait = left
+		case d.due(l.now, room):
+			due = true
+		case !d.until.IsZero():
+			wait = sooner(wait, d.until.Sub(l.now))
+		}
+	}
+	if !due {
+		return wait
+	}
+	for _, d := range l.inTurn() {
+		if d.due(l.now, room) {
+			if l.openDoor(d); !d.open {
+				wait = sooner(wait, maxPause)
 			}
 		}
 	}
 	return wait
+}
+
+// sooner is the shorter of two waits, of which the first may be none.
+func sooner(wait, other time.Duration) time.Duration {
+	if wait < 0 {
+		return other
+	}
+	return min(wait, other)
+}
+
+// inTurn lists the doors that are shut, first the one through which nobody has come for longest: the poller reports them in the order
+// in which they are opened, and where there is room for one connection the first of them gets it.
+func (l *loop) inTurn() []*door {
+	shut := slices.DeleteFunc(slices.Clone(l.doors), func(d *door) bool { return d == nil || d.open })
+	slices.SortStableFunc(shut, func(a, b *door) int { return cmp.Compare(a.n.last.Load(), b.n.last.Load()) })
+	return shut
 }
 
 // room tells the loops that a connection has ended while some wait for that.
@@ -140,12 +180,12 @@ func (l *loop) accept(d *door) {
 				s.log.Warn("accepting pauses: as many connections are open as may be", zap.Int("limit", s.limits.Connections))
 			}
 		}
-		l.shutFor(d, 0)
+		l.shutAll(0)
 		return
 	}
 	fd, from, err := acceptSocket(d.n.fd)
 	if err == nil {
-		d.pause = 0
+		l.pause = 0
 		s.take(l, d.n, fd, from)
 		return
 	}
@@ -167,21 +207,27 @@ func (l *loop) cannotAccept(d *door, err error) {
 	if s.told.shortage.ok(l.now) {
 		s.log.Warn("accepting pauses: descriptors or memory are short; raise the limit (ulimit -n, LimitNOFILE=) or lower the number of connections", zap.String("listen", d.n.listen.String()), zap.Error(err))
 	}
-	if d.pause == 0 {
+	if l.pause == 0 {
 		s.counters.shortages.Add(1)
 	}
-	d.pause = min(max(2*d.pause, minPause), maxPause)
-	l.shutFor(d, d.pause)
+	l.pause = min(max(2*l.pause, minPause), maxPause)
+	l.shutAll(l.pause)
 }
 
+// short reports whether err says that descriptors or memory are short.
 func short(err error) bool {
-	return err == unix.EMFILE || err == unix.ENFILE || err == unix.ENOBUFS || err == unix.ENOMEM
+	for _, e := range [...]error{unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // take gives an accepted connection to the loop that has the fewest.
 func (s *Server) take(l *loop, n *listener, fd int, from syscall.Sockaddr) {
 	peer := endpoint(from)
-	s.counters.accepted.Add(1)
+	n.last.Store(s.counters.accepted.Add(1))
 	info := &Connection{ID: s.lastID.Add(1), Map: *n.m.Load(), At: time.Now(), Client: peer, Peer: peer, Listen: n.addr}
 	if n.addr.Addr().IsUnspecified() {
 		info.Listen = localEndpoint(fd)

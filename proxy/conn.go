@@ -196,7 +196,7 @@ func (c *conn) expire() {
 		case l.now.Before(c.deadline):
 			c.slow = true
 			if c.dial != nil && c.dial.again {
-				c.tryAddress()
+				c.try()
 			}
 			c.rearmed()
 		case c.phase == inHeader:
@@ -269,6 +269,7 @@ func (c *conn) tellOpened(err error) {
 		return
 	}
 	c.told = true
+	c.l.now = time.Now() // it was accepted and connected after the batch began, mostly
 	c.info.DialError = err
 	c.info.Dialed = c.l.now.Sub(c.info.At)
 	if c.watch = c.l.s.open(c.info, &c.listener.tls); c.watch != nil {

@@ -27,7 +27,7 @@ var (
 type dial struct {
 	addrs []netip.AddrPort // still to be tried
 	path  string           // of a unix socket; "" for TCP
-	again bool             // the unix socket's backlog was full, which nothing announces the end of
+	again bool             // to be tried again: a unix socket's backlog was full, or descriptors are short, and nothing announces the end of that
 	err   error            // why the last one failed
 }
 
@@ -76,16 +76,23 @@ func (c *conn) rearmed() {
 
 // tryAddress connects to the next address, or gives up when there is none.
 func (c *conn) tryAddress() {
+	c.phase = dialing
+	c.deadline = c.l.now.Add(c.l.s.limits.Dial)
+	c.try()
+}
+
+// try is tryAddress within the time that there is.
+func (c *conn) try() {
 	d, s := c.dial, c.l.s
-	c.phase, d.again = dialing, false
-	c.deadline = c.l.now.Add(s.limits.Dial)
+	d.again = false
 	if d.path != "" {
 		c.tryPath()
 		return
 	}
 	for len(d.addrs) > 0 {
-		a := d.addrs[0]
-		d.addrs = d.addrs[1:]
+		all := d.addrs
+		a := all[0]
+		d.addrs = all[1:]
 		c.info.Upstream = a
 		if s.own.Load().is(a) {
 			s.counters.loops.Add(1)
@@ -96,11 +103,15 @@ func (c *conn) tryAddress() {
 		if done := c.connect(sa, family); done {
 			return
 		}
+		if d.again = short(d.err); d.again {
+			d.addrs = all
+			return
+		}
 	}
 	c.dialFailed()
 }
 
-// tryPath connects to a unix socket. It succeeds or fails at once; only a full backlog has to be tried again.
+// tryPath connects to a unix socket. It succeeds or fails at once; only a full backlog, or a shortage, has to be tried again.
 func (c *conn) tryPath() {
 	d := c.dial
 	if c.l.s.own.Load().isPath(d.path) {
@@ -110,7 +121,7 @@ func (c *conn) tryPath() {
 		return
 	}
 	if !c.connect(&unix.SockaddrUnix{Name: d.path}, unix.AF_UNIX) {
-		if d.again = d.err == unix.EAGAIN; !d.again {
+		if d.again = d.err == unix.EAGAIN || short(d.err); !d.again {
 			c.dialFailed()
 		}
 	}
@@ -131,7 +142,7 @@ func (c *conn) connect(a unix.Sockaddr, family int) bool {
 		c.side[analysis.FromServer].fd = fd
 		c.connected()
 	case unix.EINPROGRESS, unix.EINTR:
-		c.side[analysis.FromServer].fd = fd
+		c.side[analysis.FromServer].fd, c.dial.err = fd, nil
 		if writable(fd) { // on this host, mostly
 			c.dialed(false)
 		}
@@ -168,10 +179,13 @@ func (c *conn) dialed(failed bool) {
 	c.connected()
 }
 
-// dialTimedOut goes on to the next address.
+// dialTimedOut goes on to the next address, if that may go better.
 func (c *conn) dialTimedOut() {
 	c.closeSide(analysis.FromServer)
-	if c.dial.err = unix.ETIMEDOUT; c.phase == resolving || c.dial.path != "" {
+	if !short(c.dial.err) {
+		c.dial.err = unix.ETIMEDOUT
+	}
+	if c.dial.again || c.phase == resolving || c.dial.path != "" {
 		c.dialFailed()
 		return
 	}

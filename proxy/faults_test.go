@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -244,6 +245,49 @@ func TestLimits(t *testing.T) {
 	})
 }
 
+// TestTurns: where there is room for one connection only, a listener with many waiting clients does not keep it from another one.
+func TestTurns(t *testing.T) {
+	const many = 20
+	var mu sync.Mutex
+	var order []string
+	named := func(name string) string {
+		return upstream(t, func(c net.Conn) {
+			mu.Lock()
+			order = append(order, name)
+			mu.Unlock()
+			echo(c)
+		})
+	}
+	p := start(t, &Server{Limits: Limits{Connections: 1}, Maps: []Map{parsed(t, "127.0.0.1:0="+named("busy")), parsed(t, "127.0.0.1:0="+named("quiet"))}}, "")
+	first := p.dial()
+	roundTrip(t, first)
+	var clients sync.WaitGroup
+	ask := func(at net.Addr) {
+		c, err := net.Dial("tcp", at.String()) // the kernel accepts it
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		clients.Go(func() {
+			defer c.Close()
+			c.SetDeadline(time.Now().Add(patience))
+			io.WriteString(c, "x")
+			if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for range many {
+		ask(p.Bound()[0].Addr)
+	}
+	ask(p.Bound()[1].Addr)
+	first.Close()
+	clients.Wait()
+	if at := slices.Index(order, "quiet"); at < 0 || at > many/2 {
+		t.Errorf("in the order %v", order)
+	}
+}
+
 func TestListenErrors(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -427,4 +471,49 @@ func TestDescriptorsExhausted(t *testing.T) {
 		t.Errorf("after the shortage: %d, %v", n, err)
 	}
 	unix.Close(next)
+}
+
+// TestShortWhileDialing runs itself with a descriptor for the client and none for the upstream: the client waits until there is one.
+func TestShortWhileDialing(t *testing.T) {
+	if os.Getenv("ETCDTAP_ONE_DESCRIPTOR") == "" {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestShortWhileDialing$", "-test.v")
+		cmd.Env = append(os.Environ(), "ETCDTAP_ONE_DESCRIPTOR=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return
+	}
+	p := start(t, &Server{}, upstream(t, echo))
+	if err := pings(p); err != nil { // all goroutines are there
+		t.Fatal(err)
+	}
+	eventually(t, "nothing is open", func() bool { return p.Stats().Active == 0 })
+	c, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(c)
+	unix.SetsockoptTimeval(c, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: int64(patience / time.Second)})
+	free, err := unix.Dup(c) // the lowest that is free
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(free)
+	var limit syscall.Rlimit
+	syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit)
+	one := limit
+	one.Cur = uint64(free) + 1
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &one); err != nil {
+		t.Fatal(err)
+	}
+	to := netip.MustParseAddrPort(p.addr())
+	unix.Connect(c, &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())})
+	unix.Write(c, []byte("y"))
+	eventually(t, "it is accepted", func() bool { return p.Stats().Accepted == 2 })
+	time.Sleep(50 * time.Millisecond) // it would be reset by now
+	syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
+	b := make([]byte, 1)
+	if n, err := unix.Read(c, b); n != 1 || b[0] != 'y' {
+		t.Errorf("after the shortage: %d, %v", n, err)
+	}
 }

@@ -27,7 +27,8 @@ type listener struct {
 	m       atomic.Pointer[Map] // Reload may change its upstream
 	tls     atomic.Bool         // the upstream was seen to speak TLS
 	failing atomic.Pointer[string]
-	served  bool // the loops know it; guarded by Server.mu
+	last    atomic.Int64 // the ordinal number of the connection that last came from it
+	served  bool         // the loops know it; guarded by Server.mu
 }
 
 // openListener listens for m, or takes over the inherited listener for it.

@@ -43,9 +43,10 @@ type loop struct {
 	held  int       // pipes that connections have
 	slots []slot
 	free  []uint32
-	open  atomic.Int64 // connections in slots or on their way here
-	doors []*door      // by token; nil: closed for good
-	told  bool         // the queue got something in this batch
+	open  atomic.Int64  // connections in slots or on their way here
+	doors []*door       // by token; nil: closed for good
+	pause time.Duration // the last one for want of descriptors, while they follow each other
+	told  bool          // the queue got something in this batch
 
 	mu     sync.Mutex
 	posted []func()

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -199,6 +200,39 @@ func TestUnixUpstreamGone(t *testing.T) {
 	}
 	if h := p.Health(); h[0].Failing != "" {
 		t.Errorf("%+v", h)
+	}
+}
+
+// TestUnixBlackHole: an upstream at a unix socket that listens and accepts nobody is given up after the time for a dial, as at an address.
+func TestUnixBlackHole(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "up")
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := errors.Join(unix.Bind(fd, &unix.SockaddrUnix{Name: path}), unix.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	r := &recorder{}
+	p := start(t, &Server{Observer: r, Limits: Limits{Dial: 200 * time.Millisecond}}, "unix:"+path)
+	for range 4 { // the backlog takes one or two
+		p.dial()
+	}
+	if _, _, e := r.first(t, 1); e.Why != ByDial {
+		t.Errorf("ended by %v", e.Why)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	timedOut := false
+	for _, c := range r.opened {
+		timedOut = timedOut || c.TimedOut
+		if c.Dialed < 0 {
+			t.Errorf("it took %v to connect", c.Dialed)
+		}
+	}
+	if !timedOut {
+		t.Errorf("%d connections, and no dial has timed out", len(r.opened))
 	}
 }
 
