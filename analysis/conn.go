@@ -333,6 +333,9 @@ func (c *Conn) finish(d Direction) {
 		return
 	}
 	s.ended = true
+	if !c.used {
+		return
+	}
 	c.nameInner(d)
 	switch s.phase {
 	case sniffing:

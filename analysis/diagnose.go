@@ -94,10 +94,11 @@ func (d *Diagnoser) look(f *Facts) *view {
 	if endpoint == EndpointOther {
 		endpoint = d.Expectations.Endpoint(f.Server)
 	}
-	*v = view{f: f, endpoint: endpoint, expect: &d.Expectations, found: v.found[:0], silent: f.Silent()}
+	v.f, v.endpoint, v.expect, v.found, v.silent, v.known = f, endpoint, &d.Expectations, v.found[:0], f.Silent(), 0
 	if !v.silent {
 		d.servers.learn(f)
 		v.known = d.servers[f.Server]
+		v.shape = Shape{}
 	}
 	if f.TLS != nil {
 		v.shape = f.Shape()
@@ -185,7 +186,7 @@ type view struct {
 	silent   bool   // nobody sent a byte
 	known    habits // of the server, this connection included; not looked up for a silent one
 	expect   *Expectations
-	shape    Shape
+	shape    Shape // of a silent connection it says nothing
 	result   Outcome
 	found    []Finding
 }

@@ -12,37 +12,76 @@ import (
 // TestBulkIsOrdinary: what passes bulk by the short way leaves what the long way leaves. A flag that means nothing here, set on every
 // segment, sends them all by the long one.
 func TestBulkIsOrdinary(t *testing.T) {
-	const congestion = 1 << 6 // ECE (RFC 3168)
 	for seed := range uint64(60) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
-		segments := bulkConversation(rnd)
-		var facts [2][]*analysis.Facts
-		var stats [2]TrackerStats
-		var useful [2][]bool
-		for way, flag := range []uint8{0, congestion} {
-			o := TrackerOptions{ServerPorts: etcdPorts}
-			if seed%2 == 1 {
-				o.Early = func(*analysis.Facts, Early) bool { return false }
-			}
-			tr := NewTracker(o, func(f *analysis.Facts) { facts[way] = append(facts[way], f.Clone()) })
-			p := Packet{Time: 1e18}
-			for i := range segments {
-				s := segments[i]
-				s.Flags |= flag
-				p.Number++
-				p.Time += 10_000
-				tr.Segment(&p, &s)
-				useful[way] = append(useful[way], o.Early != nil && tr.Useful())
-			}
-			tr.Flush()
-			stats[way] = tr.Stats()
-		}
-		if !reflect.DeepEqual(facts[0], facts[1]) || stats[0] != stats[1] || !reflect.DeepEqual(useful[0], useful[1]) {
-			t.Fatalf("seed %d:\nshort %+v %+v\nlong  %+v %+v", seed, *facts[0][0], stats[0], *facts[1][0], stats[1])
-		}
-		if f := facts[0][0]; f.TLS == nil || f.Stream[0].Bytes+f.Stream[1].Bytes < 4*causalBytes {
+		f := bothWays(t, seed, bulkConversation(rnd), seed%2 == 1)[0]
+		if f.TLS == nil || f.Stream[0].Bytes+f.Stream[1].Bytes < 4*causalBytes {
 			t.Errorf("seed %d: %+v is no bulk", seed, f.Stream)
 		}
+	}
+}
+
+// bothWays sends segments by the short way and by the long one, and compares. It returns the facts.
+func bothWays(t *testing.T, seed uint64, segments []Segment, early bool) []*analysis.Facts {
+	t.Helper()
+	const congestion = 1 << 6 // ECE (RFC 3168)
+	var facts [2][]*analysis.Facts
+	var stats [2]TrackerStats
+	var useful [2][]bool
+	for way, flag := range []uint8{0, congestion} {
+		o := TrackerOptions{ServerPorts: etcdPorts}
+		if early {
+			o.Early = func(*analysis.Facts, Early) bool { return false }
+		}
+		tr := NewTracker(o, func(f *analysis.Facts) { facts[way] = append(facts[way], f.Clone()) })
+		p := Packet{Time: 1e18}
+		for i := range segments {
+			s := segments[i]
+			s.Flags |= flag
+			p.Number++
+			p.Time += 10_000
+			tr.Segment(&p, &s)
+			useful[way] = append(useful[way], early && tr.Useful())
+		}
+		tr.Flush()
+		stats[way] = tr.Stats()
+	}
+	if !reflect.DeepEqual(facts[0], facts[1]) || stats[0] != stats[1] || !reflect.DeepEqual(useful[0], useful[1]) {
+		t.Fatalf("seed %d:\nshort %+v %+v\nlong  %+v %+v", seed, *facts[0][0], stats[0], *facts[1][0], stats[1])
+	}
+	return facts[0]
+}
+
+// TestRepeatedSYNIsOrdinary: what passes over a SYN that was seen before changes nothing, whatever comes before and after it.
+func TestRepeatedSYNIsOrdinary(t *testing.T) {
+	flags := []uint8{flagSYN, flagSYN, flagSYN | flagACK, flagSYN | flagACK, flagACK, flagACK, flagFIN | flagACK, flagRST, flagRST | flagACK, flagSYN | flagFIN}
+	for seed := range uint64(3000) {
+		rnd := rand.New(rand.NewPCG(seed, 2))
+		var segments []Segment
+		for range 2 + rnd.IntN(12) {
+			d := rnd.IntN(2)
+			s := Segment{Src: hosts[d], Dst: hosts[1-d], SrcPort: 40000, DstPort: 2379, Flags: flags[rnd.IntN(len(flags))], Seq: 999, Ack: 1000}
+			if d == 1 {
+				s.SrcPort, s.DstPort = s.DstPort, s.SrcPort
+			}
+			if s.Flags&flagSYN == 0 {
+				s.Seq++
+			}
+			if rnd.IntN(6) == 0 {
+				s.Seq += uint32(rnd.IntN(5)) - 2
+			}
+			if rnd.IntN(6) == 0 {
+				s.Ack += uint32(rnd.IntN(5)) - 2
+			}
+			if rnd.IntN(6) == 0 {
+				s.Length = 1 + rnd.IntN(3)
+				s.Payload = []byte("GET")[:s.Length]
+			}
+			for range 1 + rnd.IntN(2) {
+				segments = append(segments, s)
+			}
+		}
+		bothWays(t, seed, segments, false)
 	}
 }
 

@@ -69,6 +69,24 @@ func (t *Tracker) synchronize(c *connection, d analysis.Direction, s *Segment) a
 	return d
 }
 
+// repeats reports whether a segment with SYN says again what its side has said, and nothing else: most of the packets of a flood do. To
+// follow it would change nothing.
+func (c *connection) repeats(d analysis.Direction, s *Segment) bool {
+	const anchored = halfSeen | halfStarted | halfStartKnown
+	h, o := &c.half[d], &c.half[d^1]
+	if h.flags&(anchored|halfWaiting) != anchored || o.is(halfWaiting) || h.start != s.Seq+1 || s.Length > 0 || c.flags&connBuried != 0 {
+		return false
+	}
+	switch s.Flags {
+	case flagSYN:
+		return d == analysis.FromClient && c.flags&(connSYN|connRolesKnown) == connSYN|connRolesKnown
+	case flagSYN | flagACK:
+		return d == analysis.FromServer && c.flags&(connSYNACK|connRolesKnown) == connSYNACK|connRolesKnown &&
+			o.is(halfStartKnown|halfAcked) && o.acked == s.Ack
+	}
+	return false
+}
+
 // replacedBy reports whether a segment with SYN begins a new connection between the same endpoints.
 func (c *connection) replacedBy(d analysis.Direction, s *Segment) bool {
 	h, o := &c.half[d], &c.half[d^1]

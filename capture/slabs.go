@@ -1,11 +1,11 @@
 package capture
 
 const (
-	// slabSize is how many elements are in a slab: of connections, 2 MiB. What of it was never used is not in memory.
-	slabSize = 1 << 14
+	// slabSize is how many elements are in a slab: of connections, 512 KiB. What of it was never used is not in memory.
+	slabSize = 1 << 12
 	// slabsAtOnce is how many slabs are made at once when there are twice as many: of connections 32 MiB, so that most of it can have
 	// huge pages.
-	slabsAtOnce = 16
+	slabsAtOnce = 64
 )
 
 // slabs hold elements without pointers that never move, by index. Index 0 is never used.

@@ -116,9 +116,16 @@ func (t *Tracker) segment(tag uint32, s *Segment) {
 		t.lookAround()
 	}
 	i, d := t.table.find(tag, s)
-	if i != 0 && s.Flags&(flagSYN|flagRST) == flagSYN && t.table.at(i).replacedBy(d, s) {
-		t.replace(i)
-		i = 0
+	if i != 0 && s.Flags&(flagSYN|flagRST) == flagSYN {
+		switch c := t.table.at(i); {
+		case t.options.Early == nil && c.repeats(d, s):
+			t.touch(i, c)
+			c.count(d)
+			return
+		case c.replacedBy(d, s):
+			t.replace(i)
+			i = 0
+		}
 	}
 	if i == 0 {
 		i, d = t.begin(tag, s)
