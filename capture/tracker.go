@@ -144,9 +144,11 @@ func (t *Tracker) segment(tag uint32, s *Segment) {
 		t.bulk(c, d, s)
 		return
 	}
-	was, before := c.attached() && t.attachments[c.stream].settled, o.acked
-	t.follow(c, d, s)
-	if t.options.Early != nil {
+	if t.options.Early == nil {
+		t.follow(c, d, s)
+	} else {
+		was, before := c.attached() && t.attachments[c.stream].settled, o.acked
+		t.follow(c, d, s)
 		t.useful = !was || s.Flags&(flagSYN|flagFIN|flagRST) != 0 || o.passedMark(before)
 		t.settle(c)
 	}
