@@ -111,8 +111,11 @@ func (d *Diagnoser) look(f *Facts) *view {
 func (d *Diagnoser) judge(f *Facts) *view {
 	v := d.look(f)
 	applied := rules[:]
-	if v.silent {
+	switch {
+	case v.silent:
 		applied = silentRules[:]
+	case v.ordinary():
+		applied = ordinaryRules[:]
 	}
 	for _, r := range applied {
 		r(v)

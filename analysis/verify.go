@@ -15,7 +15,13 @@ import (
 const expiresSoon = 30 * 24 * time.Hour
 
 // dated reports whether a time can be that of a connection: pcapng's simple packets have none, and a file may say nonsense.
-func dated(at time.Time) bool { return at.Year() >= 2000 && at.Year() < 2100 }
+func dated(at time.Time) bool { return at.Unix() >= year2000 && at.Unix() < year2100 }
+
+// The beginning of two years, in seconds since the Unix epoch.
+const (
+	year2000 = 946684800
+	year2100 = 4102444800
+)
 
 // validity says how a certificate stands at a time: "" when it is valid.
 func validity(c *x509.Certificate, at time.Time) string {

@@ -17,9 +17,12 @@ type JSON struct {
 	beyond     int64  // certificates that were not kept
 	join       []byte // the summary's object on the log; empty when there is no log
 
-	seconds secondTexts
-	servers endpointTexts
-	alike   alikeTexts
+	seconds   secondTexts
+	servers   endpointTexts
+	alike     alikeTexts
+	usual     usualTexts
+	noTrouble []byte // how the object of a handshake ends that nothing went wrong with; empty until it was needed
+	noFinding []byte // how a line without findings and log entries ends, likewise
 }
 
 // NewJSON makes a Report that writes to w.
@@ -44,19 +47,24 @@ func (j *JSON) Connection(c *analysis.Connection) error {
 
 // renderRest appends what comes after the endpoints: how the connection ended, what it carried, and what was found.
 func (j *JSON) renderRest(b []byte, c *analysis.Connection) []byte {
-	b = appendAddrPortOrNull(append(b, `,"outgoing":`...), c.Outgoing)
-	b = appendBool(append(b, `,"roles_guessed":`...), c.RolesGuessed)
-	b = appendName(append(b, `,"endpoint":`...), c.Endpoint.String())
-	b = appendName(append(b, `,"outcome":`...), c.Outcome.String())
-	b = appendName(append(b, `,"ended":`...), c.Ended.String())
-	b = appendStreams(b, c.Facts)
-	b = appendProcess(append(b, `,"process":`...), c.Process)
+	b = j.usual.append(b, c)
 	b = append(b, `,"tls":`...)
 	if c.TLS == nil {
 		b = append(b, "null"...)
 	} else {
 		b = j.appendTLS(b, c.Facts)
 	}
+	if len(c.Findings)+len(c.Log) > 0 || c.ByTime || c.NoLog != "" {
+		return appendFound(b, c)
+	}
+	if len(j.noFinding) == 0 {
+		j.noFinding = appendFound(nil, c)
+	}
+	return append(b, j.noFinding...)
+}
+
+// appendFound ends the line with what was found.
+func appendFound(b []byte, c *analysis.Connection) []byte {
 	b = appendFindings(append(b, `,"findings":`...), c.Findings)
 	b = appendLog(append(b, `,"log":`...), c.Log)
 	b = appendBool(append(b, `,"log_by_time":`...), c.ByTime)
@@ -99,9 +107,18 @@ func (j *JSON) appendPlace(b []byte, c *analysis.Connection) []byte {
 	return j.servers.append(append(b, `,"server":`...), c.Server)
 }
 
-// appendStreams appends what both sides sent, apart from TLS.
-func appendStreams(b []byte, f *analysis.Facts) []byte {
-	c, s, t := &f.Stream[analysis.FromClient], &f.Stream[analysis.FromServer], &f.TCP
+// appendFate appends how the connection ended, and what both sides spoke.
+func appendFate(b []byte, c *analysis.Connection) []byte {
+	b = appendAddrPortOrNull(append(b, `,"outgoing":`...), c.Outgoing)
+	b = appendBool(append(b, `,"roles_guessed":`...), c.RolesGuessed)
+	b = appendName(append(b, `,"endpoint":`...), c.Endpoint.String())
+	b = appendName(append(b, `,"outcome":`...), c.Outcome.String())
+	b = appendName(append(b, `,"ended":`...), c.Ended.String())
+	return appendProtocols(b, c.Facts)
+}
+
+func appendProtocols(b []byte, f *analysis.Facts) []byte {
+	c, s := &f.Stream[analysis.FromClient], &f.Stream[analysis.FromServer]
 	b = appendName(append(b, `,"client_protocol":`...), c.Protocol.String())
 	b = appendName(append(b, `,"server_protocol":`...), s.Protocol.String())
 	b = appendName(append(b, `,"client_then":`...), c.Then.String())
@@ -111,8 +128,12 @@ func appendStreams(b []byte, f *analysis.Facts) []byte {
 	b = appendName(append(b, `,"client_inner_protocol":`...), c.Inner.String())
 	b = appendName(append(b, `,"server_inner_protocol":`...), s.Inner.String())
 	b = appendString(append(b, `,"client_inner_request":`...), c.InnerRequest)
-	b = appendString(append(b, `,"server_inner_request":`...), s.InnerRequest)
-	b = appendBothInts(append(b, `,"bytes":`...), c.Bytes, s.Bytes)
+	return appendString(append(b, `,"server_inner_request":`...), s.InnerRequest)
+}
+
+// appendTransport appends what became of the streams' bytes, and who opened the connection.
+func appendTransport(b []byte, conn *analysis.Connection) []byte {
+	c, s, t := &conn.Stream[analysis.FromClient], &conn.Stream[analysis.FromServer], &conn.TCP
 	b = appendBothInts(append(b, `,"missed":`...), c.Missed, s.Missed)
 	b = appendBool(append(b, `,"start_missed":{"client":`...), c.StartMissed)
 	b = appendBool(append(b, `,"server":`...), s.StartMissed)
@@ -121,7 +142,8 @@ func appendStreams(b []byte, f *analysis.Facts) []byte {
 	b = appendInt(append(b, `},"retransmitted":`...), t.Retransmitted)
 	b = appendInt(append(b, `,"out_of_order":`...), t.OutOfOrder)
 	b = appendInt(append(b, `,"conflicting":`...), t.Conflicting)
-	return appendInt(append(b, `,"truncated":`...), t.Truncated)
+	b = appendInt(append(b, `,"truncated":`...), t.Truncated)
+	return appendProcess(append(b, `,"process":`...), conn.Process)
 }
 
 func appendFindings(b []byte, list []analysis.Finding) []byte {

@@ -10,7 +10,18 @@ func (j *JSON) appendTLS(b []byte, f *analysis.Facts) []byte {
 	t := f.TLS
 	b = j.appendHandshake(b, t)
 	b = appendShape(append(b, `,"shape":`...), f)
-	b = appendAlerts(append(b, `,"alerts":`...), t.Alerts)
+	b = j.appendAlerts(append(b, `,"alerts":`...), t.Alerts)
+	if t.AlertsDropped|t.DecryptFailed[analysis.FromClient]|t.DecryptFailed[analysis.FromServer] != 0 || t.KeysFound || len(t.Violations) > 0 {
+		return appendTrouble(b, t)
+	}
+	if len(j.noTrouble) == 0 {
+		j.noTrouble = appendTrouble(nil, t)
+	}
+	return append(b, j.noTrouble...)
+}
+
+// appendTrouble ends the object with what went wrong in reading it.
+func appendTrouble(b []byte, t *analysis.TLSFacts) []byte {
 	b = appendInt(append(b, `,"alerts_dropped":`...), t.AlertsDropped)
 	b = appendBool(append(b, `,"keys_found":`...), t.KeysFound)
 	b = appendBothInts(append(b, `,"decrypt_failed":`...), t.DecryptFailed[analysis.FromClient], t.DecryptFailed[analysis.FromServer])
@@ -102,7 +113,7 @@ func appendSSLv2(b []byte, h *tlswire.SSLv2ClientHello) []byte {
 }
 
 // appendAlerts appends alerts; what encryption hides of one is null.
-func appendAlerts(b []byte, list []analysis.Alert) []byte {
+func (j *JSON) appendAlerts(b []byte, list []analysis.Alert) []byte {
 	b = append(b, '[')
 	for i := range list {
 		a := &list[i]
@@ -117,7 +128,7 @@ func appendAlerts(b []byte, list []analysis.Alert) []byte {
 			b = appendInt(append(b, `,"code":`...), int64(a.Code))
 			b = appendName(append(b, `,"name":`...), a.Code.String())
 		}
-		b = appendTime(append(b, `,"at":`...), a.At)
+		b = j.seconds.append(append(b, `,"at":`...), a.At)
 		b = appendPacket(append(b, `,"packet":`...), a.Packet)
 		b = appendBool(append(b, `,"encrypted":`...), a.Encrypted || a.Decrypted)
 		b = appendBool(append(b, `,"decrypted":`...), a.Decrypted)
