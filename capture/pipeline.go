@@ -176,6 +176,9 @@ func (p *Pipeline) Stats() TrackerStats { return p.tracker.Stats() }
 func (t *Tracker) batch(b *batch) {
 	segments := b.segments[:b.n]
 	t.table.warm(segments)
+	if t.active.length+len(segments) > t.options.MaxConnections {
+		t.table.warmOldest(t.active.head, len(segments))
+	}
 	for i := range segments {
 		x := &segments[i]
 		t.packet, t.now = x.number, x.time

@@ -276,5 +276,13 @@ func (t *table) warm(segments []queued) {
 	t.warmed = seen
 }
 
+// warmOldest visits what giving up the first connections of a list will need.
+func (t *table) warmOldest(i uint32, most int) {
+	for ; i != 0 && most > 0; most-- {
+		t.warmed |= t.slots[t.home(i)].tag
+		i = t.at(i).next
+	}
+}
+
 // mostWarmed is how many slots are looked at for each segment: those in a line of the processor's cache.
 const mostWarmed = 8
