@@ -23,8 +23,8 @@ import (
 )
 
 func main() {
-	orderly := new(atomic.Bool)
-	ctx, stop := signal.NotifyContext(context.WithValue(context.Background(), orderlyKey{}, orderly), os.Interrupt, syscall.SIGTERM)
+	o := &order{over: make(chan time.Duration, 1)}
+	ctx, stop := signal.NotifyContext(context.WithValue(context.Background(), orderKey{}, o), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	status := make(chan int, 1)
 	go func() { status <- run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr) }()
@@ -34,27 +34,56 @@ func main() {
 	case <-ctx.Done():
 	}
 	stop() // a second signal ends the process at once
-	hurry := time.After(grace)
-	if orderly.Load() {
+	hurry, why := time.After(grace), "interrupted while waiting for input that did not come"
+	if o.orderly.Load() {
 		hurry = nil
 	}
-	select {
-	case s := <-status:
-		os.Exit(s)
-	case <-hurry:
-		fmt.Fprintln(os.Stderr, "etcdtap: interrupted while waiting for input that did not come")
-		os.Exit(exitFailure)
+	for {
+		select {
+		case s := <-status:
+			os.Exit(s)
+		case d := <-o.over:
+			hurry, why = time.After(d), "ended before all was reported: nobody takes it; read what etcdtap writes, or send it to a file"
+		case <-hurry:
+			complain(why)
+			os.Exit(exitFailure)
+		}
 	}
 }
 
-// orderlyKey finds in a command's context what it sets once it ends by itself, in good order, however long that takes: a capture closes
-// its files, a proxy drains its connections.
-type orderlyKey struct{}
+// complain says why on standard error, unless that takes nothing either.
+func complain(why string) {
+	said := make(chan struct{})
+	go func() {
+		fmt.Fprintln(os.Stderr, "etcdtap: "+why)
+		close(said)
+	}()
+	select {
+	case <-said:
+	case <-time.After(grace):
+	}
+}
 
-// endsOrderly says that the command obeys its context.
+// order is what a command tells of its end. It is in its context, under orderKey.
+type order struct {
+	orderly atomic.Bool
+	over    chan time.Duration // holds one
+}
+
+type orderKey struct{}
+
+// endsOrderly says that the command obeys its context, and ends by itself, in good order, however long that takes: a capture closes its
+// files, a proxy drains its connections.
 func endsOrderly(ctx context.Context) {
-	if b, ok := ctx.Value(orderlyKey{}).(*atomic.Bool); ok {
-		b.Store(true)
+	if o, ok := ctx.Value(orderKey{}).(*order); ok {
+		o.orderly.Store(true)
+	}
+}
+
+// endsWithin says that the work is done, and that what is left to say takes no longer than d, unless nobody listens.
+func endsWithin(ctx context.Context, d time.Duration) {
+	if o, ok := ctx.Value(orderKey{}).(*order); ok {
+		o.over <- d
 	}
 }
 

@@ -90,10 +90,34 @@ func (f *proxyFlags) registerLimits(cmd *cobra.Command) {
 	fl.IntVar(&l.Connections, "max-connections", 0, "`number` of connections at a time: then accepting pauses; 0 is 20000, or fewer where descriptors are short")
 	fl.IntVar(&l.PerClient, "max-per-client", 0, "`number` of connections at a time from one client address: more are closed at once; 0 is no limit")
 	fl.DurationVar(&l.Dial, "dial-timeout", proxy.DefaultDial, "give an upstream's address up after this `time`")
-	fl.DurationVar(&l.FirstByte, "first-byte-timeout", proxy.DefaultFirstByte, "close a connection on which neither side has sent a byte for this `time`; negative is never")
+	fl.DurationVar(&l.FirstByte, "first-byte-timeout", proxy.DefaultFirstByte, "close a connection on which neither side has sent a byte for this `time`; 0 is never")
 	fl.DurationVar(&l.Idle, "idle-timeout", 0, "close a connection on which nothing has passed for this `time`; 0 is never: a watch may be silent for days")
 	fl.Int64Var(&l.ObserveBytes, "observe-bytes", proxy.DefaultObserveBytes, "observe at most so many `bytes` of a connection")
-	fl.DurationVar(&l.Drain, "drain-timeout", proxy.DefaultDrain, "at the end, let connections go on for this `time`; negative closes them at once")
+	fl.DurationVar(&l.Drain, "drain-timeout", proxy.DefaultDrain, "at the end, let connections go on for this `time`; 0 closes them at once")
+}
+
+// checkedLimits are the limits as flags mean them: 0 is what it says, and not the default.
+func (f *proxyFlags) checkedLimits() (proxy.Limits, error) {
+	l := f.limits
+	for _, n := range []struct {
+		flag  string
+		value int64
+		least int64
+	}{{"max-connections", int64(l.Connections), 0}, {"max-per-client", int64(l.PerClient), 0}, {"observe-bytes", l.ObserveBytes, 1}} {
+		if n.value < n.least {
+			return l, &usageError{fmt.Errorf("--%s expects a number from %d, got %d", n.flag, n.least, n.value), "leave it out for the default: etcdtap proxy --help"}
+		}
+	}
+	if l.Dial <= 0 {
+		return l, &usageError{fmt.Errorf("--dial-timeout expects a time above 0, got %s", l.Dial), "for example --dial-timeout 5s"}
+	}
+	if l.FirstByte == 0 {
+		l.FirstByte = -1 // never, as --idle-timeout 0 is
+	}
+	if l.Drain == 0 {
+		l.Drain = -1 // at once
+	}
+	return l, nil
 }
 
 // proxy is the command.
@@ -107,8 +131,11 @@ func (e *environment) proxy(ctx context.Context, f *proxyFlags) error {
 	if f.pprof && f.metrics == "" {
 		return &usageError{errors.New("--pprof serves profiles beside the metrics, and --metrics is missing"), "for example --metrics 127.0.0.1:9379 --pprof"}
 	}
-	s := &proxy.Server{Limits: f.limits, AllowRemote: f.remote, AnswerPlaintext: f.answerPlaintext, Log: e.log}
-	var err error
+	limits, err := f.checkedLimits()
+	if err != nil {
+		return err
+	}
+	s := &proxy.Server{Limits: limits, AllowRemote: f.remote, AnswerPlaintext: f.answerPlaintext, Log: e.log}
 	if s.TrustedProxies, err = networks(f.acceptProxy); err != nil {
 		return err
 	}

@@ -8,7 +8,9 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -46,6 +48,81 @@ func TestProxyOutlivesItsReader(t *testing.T) {
 	waitForLine(t, lines, `forwarding goes on`)
 	echoing(t, address).Close()
 	echoes(t, old)
+}
+
+// TestProxyWithoutReaders: when nobody reads what the proxy says, on standard output or on standard error, it forwards all the same and
+// obeys SIGHUP.
+func TestProxyWithoutReaders(t *testing.T) {
+	upstream, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer upstream.Close()
+	go echoAll(upstream)
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone.Close()
+	dir := t.TempDir()
+	maps, listen := filepath.Join(dir, "maps"), filepath.Join(dir, "listen")
+	write := func(upstream net.Addr) {
+		if err := os.WriteFile(maps, []byte("unix:"+listen+"="+upstream.String()+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(upstream.Addr())
+	cmd := exec.Command("etcdtap", "proxy", "-v", "-o", "json", "--processes=false", "--map-file", maps)
+	cmd.Stdout, cmd.Stderr = full(t), full(t)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	reaches := func(want bool) {
+		t.Helper()
+		for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+			c, err := net.Dial("unix", listen)
+			if err == nil {
+				c.SetDeadline(time.Now().Add(time.Minute))
+				io.WriteString(c, "x")
+				_, err = io.ReadFull(c, make([]byte, 1))
+				c.Close()
+			}
+			if (err == nil) == want {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("reaches the upstream: want %v, got %v", want, err)
+			}
+		}
+	}
+	for range 3 { // the upstream comes and goes, which is said each time
+		reaches(true)
+		write(gone.Addr())
+		cmd.Process.Signal(syscall.SIGHUP)
+		reaches(false)
+		write(upstream.Addr())
+		cmd.Process.Signal(syscall.SIGHUP)
+	}
+	reaches(true)
+}
+
+// full is a pipe that takes nothing, and that nobody reads.
+func full(t *testing.T) *os.File {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close(); w.Close() })
+	w.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+	for {
+		if _, err := w.Write(make([]byte, 4096)); err != nil {
+			break
+		}
+	}
+	return w
 }
 
 func echoAll(l net.Listener) {

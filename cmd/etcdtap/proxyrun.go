@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -27,11 +28,13 @@ type forwarder struct {
 	env       *environment
 	flags     *proxyFlags
 	server    *proxy.Server
+	said      *messages // what forwarding has to say, to standard error
 	tap       *proxyTap // nil without -w
 	finder    *processFinder
 	metrics   *metrics.Metrics // nil without --metrics
 	upstreams upstreams
-	expect    analysis.Expectations
+	expect    analysis.Expectations                 // after the start it is reload's
+	reloaded  atomic.Pointer[analysis.Expectations] // what the next report is to be judged by; nil: as the last
 
 	mu   sync.Mutex // guards what follows: the watcher reports, and a ticker lets time pass
 	live *liveReporter
@@ -46,6 +49,9 @@ func (e *environment) forward(ctx context.Context, f *proxyFlags, s *proxy.Serve
 	p := &forwarder{env: e, flags: f, server: s, expect: x}
 	s.Observer = p
 	defer spareProcessors(s)()
+	p.said = newMessages(e.stderr)
+	defer p.said.close()
+	s.Log = newLogger(p.said, e.verbose)
 	keys, err := openKeys(f.keylogs, nil)
 	if err != nil {
 		return err
@@ -67,11 +73,18 @@ func (e *environment) forward(ctx context.Context, f *proxyFlags, s *proxy.Serve
 	brokenPipe := make(chan os.Signal, 1) // where it is asked for, a reader of ours that ends does not end the connections with it
 	signal.Notify(brokenPipe, syscall.SIGPIPE)
 	defer signal.Stop(brokenPipe)
-	stop := p.attend(ctx)
-	err = s.Serve(ctx)
+	stop := p.attend()
+	if err = s.Serve(ctx); err == nil {
+		endsWithin(ctx, finishTime)
+	} else {
+		endsWithin(ctx, grace) // what observes hangs, in writing to us mostly
+	}
 	stop()
 	return p.finish(err)
 }
+
+// finishTime is how long the last reports may take: much less than the 90 s after which systemd kills.
+const finishTime = 30 * time.Second
 
 // spareProcessors gives the scheduler more processors than there are loops. Loops wait in system calls; without an idle processor
 // beside them the scheduler takes theirs away after 20 µs of that and starts a thread to look for work (Go 1.26, runtime/proc.go, retake
@@ -122,10 +135,10 @@ func (p *forwarder) announce() {
 		if b.Role != analysis.EndpointOther {
 			text = " (" + b.Role.String() + " port)"
 		}
-		fmt.Fprintf(p.env.stderr, "etcdtap: forwarding %s to %s%s\n", listenText(b.Addr), b.Upstream, text)
+		fmt.Fprintf(p.said, "etcdtap: forwarding %s to %s%s\n", listenText(b.Addr), b.Upstream, text)
 	}
 	if p.flags.answerPlaintext {
-		fmt.Fprintln(p.env.stderr, "etcdtap: --answer-plaintext is on: clients without TLS get an answer from etcdtap where the upstream speaks TLS; all else passes unaltered")
+		fmt.Fprintln(p.said, "etcdtap: --answer-plaintext is on: clients without TLS get an answer from etcdtap where the upstream speaks TLS; all else passes unaltered")
 	}
 }
 
@@ -168,6 +181,7 @@ func (p *forwarder) report(c *proxy.Connection, f *analysis.Facts, answered bool
 	f.Outgoing, f.Dialed, f.Role = c.Outgoing, c.ConnectedTo(), c.Map.Role
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.adopt()
 	p.live.about = func(a *analysis.Connection) {
 		a.Answered = answered
 		if p.finder != nil {
@@ -178,9 +192,10 @@ func (p *forwarder) report(c *proxy.Connection, f *analysis.Facts, answered bool
 }
 
 // attend lets time pass and obeys signals, beside the forwarding. stop ends it.
-func (p *forwarder) attend(ctx context.Context) (stop func()) {
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGUSR1, syscall.SIGHUP)
+func (p *forwarder) attend() (stop func()) {
+	hangUp, user1 := make(chan os.Signal, 1), make(chan os.Signal, 1)
+	signal.Notify(hangUp, syscall.SIGHUP)
+	signal.Notify(user1, syscall.SIGUSR1)
 	done := make(chan struct{})
 	var wait sync.WaitGroup
 	wait.Go(func() {
@@ -192,17 +207,24 @@ func (p *forwarder) attend(ctx context.Context) (stop func()) {
 				return
 			case now := <-every.C:
 				p.tick(now)
-			case s := <-signals:
-				if s == syscall.SIGHUP {
-					p.reload()
-				} else {
-					p.statistics(time.Now())
-				}
+			case <-user1:
+				p.statistics(time.Now())
+			}
+		}
+	})
+	wait.Go(func() { // by itself: reports may have to wait for their reader, and forwarding does not wait for them
+		for {
+			select {
+			case <-done:
+				return
+			case <-hangUp:
+				p.reload()
 			}
 		}
 	})
 	return func() {
-		signal.Stop(signals)
+		signal.Stop(hangUp)
+		signal.Stop(user1)
 		close(done)
 		wait.Wait()
 	}
@@ -210,6 +232,7 @@ func (p *forwarder) attend(ctx context.Context) (stop func()) {
 
 func (p *forwarder) tick(now time.Time) {
 	p.mu.Lock()
+	p.adopt()
 	p.live.tick(now)
 	if err := p.live.err; err != nil && !p.mute {
 		p.mute = true
@@ -252,12 +275,17 @@ func (p *forwarder) reload() {
 		p.env.log.Warn("the maps were not changed", zap.Error(err))
 		return
 	}
-	p.mu.Lock()
 	p.expect = x
-	d := &p.live.watch.Diagnoser.Expectations
-	d.ClientPorts, d.PeerPorts = x.ClientPorts, x.PeerPorts
-	p.mu.Unlock()
+	p.reloaded.Store(&x)
 	p.announce()
+}
+
+// adopt lets what is reported from here on be judged by the maps that were read last. mu is held.
+func (p *forwarder) adopt() {
+	if x := p.reloaded.Swap(nil); x != nil {
+		d := &p.live.watch.Diagnoser.Expectations
+		d.ClientPorts, d.PeerPorts = x.ClientPorts, x.PeerPorts
+	}
 }
 
 // ready says why an upstream cannot be reached.
@@ -276,13 +304,14 @@ func (p *forwarder) ready() error {
 func (p *forwarder) finish(cause error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.adopt()
 	p.finder.close()
 	if p.tap != nil {
 		cause = firstOf(cause, p.tap.close())
 	}
 	s := p.server.Stats()
 	cause = firstOf(cause, p.live.close(proxyInput(&s)))
-	fmt.Fprintf(p.env.stderr, "%d connections, %d bytes to servers, %d bytes to clients\n", s.Accepted, s.Bytes[analysis.FromClient], s.Bytes[analysis.FromServer])
+	fmt.Fprintf(p.said, "%d connections, %d bytes to servers, %d bytes to clients\n", s.Accepted, s.Bytes[analysis.FromClient], s.Bytes[analysis.FromServer])
 	if cause == nil && p.flags.out.exitCode && p.live.summary.Failed > 0 {
 		return errFindings
 	}

@@ -17,7 +17,7 @@ import (
 // proxyTap writes what passes through the proxy as packets, so that Wireshark and `etcdtap read` open it: capture without privileges.
 // It implements proxy.Tap. A file that cannot be written any more is told once, and forwarding goes on.
 type proxyTap struct {
-	unix   uint16      // the last port made up for a client on a unix socket: connections are told apart by it
+	unix   uint16 // the last port made up for a client on a unix socket: connections are told apart by it
 	log    *zap.Logger
 	mu     sync.Mutex // the watcher writes, and a ticker flushes
 	writer *savefile.Writer
