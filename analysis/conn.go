@@ -108,8 +108,10 @@ func (c *Conn) Reset(client, server netip.AddrPort, at time.Time) {
 func (c *Conn) resetUnused(client, server netip.AddrPort, at time.Time) {
 	f := &c.facts
 	f.Client, f.Server, f.Start, f.End = client, server, at, at
-	f.Outgoing, f.Dialed, f.Role = netip.AddrPort{}, netip.AddrPort{}, EndpointOther // what a producer may have added
-	f.RolesGuessed, f.Ended, f.Until, f.TCP = false, CloseNone, time.Time{}, TCPFacts{}
+	f.Outgoing, f.Dialed = netip.AddrPort{}, netip.AddrPort{} // what a producer may have added
+	f.Role, f.RolesGuessed, f.Ended = EndpointOther, false, CloseNone
+	f.Until = time.Time{}
+	f.TCP = TCPFacts{}
 	for d := range f.Stream {
 		s := &f.Stream[d]
 		if s.Close != CloseNone {
@@ -323,7 +325,13 @@ func (c *Conn) Close(d Direction, at time.Time, how CloseKind) {
 
 // SetTCP gives what only the transport knows, once, before Facts. end is the time of the connection's last packet.
 func (c *Conn) SetTCP(t TCPFacts, rolesGuessed bool, end time.Time) {
-	c.facts.TCP, c.facts.RolesGuessed, c.facts.End = t, rolesGuessed, end
+	*c.TCP(rolesGuessed, end) = t
+}
+
+// TCP is SetTCP for who fills in what it returns: all of it, in the place where it is to be.
+func (c *Conn) TCP(rolesGuessed bool, end time.Time) *TCPFacts {
+	c.facts.RolesGuessed, c.facts.End = rolesGuessed, end
+	return &c.facts.TCP
 }
 
 // finish reads what can be read of a stream's last, incomplete bytes.

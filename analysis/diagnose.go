@@ -65,10 +65,16 @@ func (d *Diagnoser) begin() {
 }
 
 // Diagnose judges f. The Connection's Findings stay valid; its Facts belong to their Conn.
-func (d *Diagnoser) Diagnose(f *Facts) Connection {
+func (d *Diagnoser) Diagnose(f *Facts) (c Connection) {
+	d.DiagnoseInto(&c, f)
+	return c
+}
+
+// DiagnoseInto is Diagnose for who judges a million connections: what is written to its place need not be copied there.
+func (d *Diagnoser) DiagnoseInto(c *Connection, f *Facts) {
 	v := d.judge(f)
 	v.judgeSeries(&d.series)
-	return v.connection()
+	v.into(c)
 }
 
 // Preview is the outcome that Diagnose would find. It counts nothing as an attempt.
@@ -123,8 +129,14 @@ func (d *Diagnoser) judge(f *Facts) *view {
 	return v
 }
 
-func (v *view) connection() Connection {
-	return Connection{Facts: v.f, Endpoint: v.endpoint, Outcome: v.result, Findings: v.findings()}
+func (v *view) connection() (c Connection) {
+	v.into(&c)
+	return c
+}
+
+func (v *view) into(c *Connection) {
+	*c = Connection{}
+	c.Facts, c.Endpoint, c.Outcome, c.Findings = v.f, v.endpoint, v.result, v.findings()
 }
 
 // rules are all the rules on packets. Each adds a finding when its condition holds; where two exclude each other, their

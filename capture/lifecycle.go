@@ -282,22 +282,15 @@ func (r *closer) concludeSilent(c *connection, m *more) {
 
 // describe tells the observer what only the transport knows.
 func (x *attachment) describe(c *connection) {
-	x.conn.SetTCP(analysis.TCPFacts{
-		FirstPacket:    c.first,
-		LastPacket:     c.last,
-		Packets:        [2]int64{c.packets(analysis.FromClient), c.packets(analysis.FromServer)},
-		SYN:            c.flags&connSYN != 0,
-		SYNACK:         c.flags&connSYNACK != 0,
-		Established:    c.flags&connEstablished != 0,
-		Refused:        c.refused(),
-		Retransmitted:  x.retransmitted,
-		Conflicting:    x.conflicting,
-		ConflictPacket: x.conflictPacket,
-		OutOfOrder:     x.outOfOrder,
-		Truncated:      x.truncated,
-		Evicted:        c.gave == analysis.CloseEvicted,
-		ClosesSwapped:  c.flags&connClosesSwapped != 0,
-	}, c.flags&connRolesKnown == 0, moment(c.seen))
+	t := x.conn.TCP(c.flags&connRolesKnown == 0, moment(c.seen))
+	t.FirstPacket, t.LastPacket = c.first, c.last
+	t.Packets[0], t.Packets[1] = c.packets(analysis.FromClient), c.packets(analysis.FromServer)
+	t.SYN, t.SYNACK, t.Established = c.flags&connSYN != 0, c.flags&connSYNACK != 0, c.flags&connEstablished != 0
+	t.Refused = c.refused()
+	t.Retransmitted, t.OutOfOrder, t.Truncated = x.retransmitted, x.outOfOrder, x.truncated
+	t.Conflicting, t.ConflictPacket = x.conflicting, x.conflictPacket
+	t.Evicted = c.gave == analysis.CloseEvicted
+	t.ClosesSwapped = c.flags&connClosesSwapped != 0
 }
 
 // attach gives a connection an observer, at its first data.

@@ -116,8 +116,8 @@ func (r *reader) finished(f *analysis.Facts) {
 	if named && r.join.Rejected(known) {
 		r.diagnoser.SpeaksTLS(f.Server)
 	}
-	r.current = r.diagnoser.Diagnose(f)
 	c := &r.current
+	r.diagnoser.DiagnoseInto(c, f)
 	if !r.scope.all && len(r.scope.ports) == 0 && c.Endpoint == analysis.EndpointOther && f.TLS == nil && !named && !proxied {
 		r.skipped++
 		return
