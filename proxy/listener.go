@@ -124,10 +124,14 @@ func (s *Server) listenTCP(a Address) (net.Listener, error) {
 	var config net.ListenConfig
 	config.SetMultipathTCP(false) // its sockets inherit nothing and cannot be spliced
 	l, err := config.Listen(context.Background(), "tcp", net.JoinHostPort(host, strconv.Itoa(int(a.Port))))
-	if errors.Is(err, syscall.EADDRINUSE) {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, fmt.Errorf("listening on %s: the port is taken; find out by whom with: ss -ltnp 'sport = :%d'", a, a.Port)
-	}
-	if err != nil {
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("listening on %s: %s is no address of this host; see those that are with: ip address", a, host)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("listening on %s: ports as low as %d take a privilege (CAP_NET_BIND_SERVICE); choose one from 1024", a, a.Port)
+	case err != nil:
 		return nil, fmt.Errorf("listening on %s: %w", a, err)
 	}
 	return l, nil

@@ -193,6 +193,9 @@ func (f *proxyFlags) allMaps(s *proxy.Server, x *analysis.Expectations) ([]proxy
 	var maps []proxy.Map
 	for _, text := range list {
 		m, err := parseMap(text, x)
+		if err != nil && text == f.listen+"="+f.upstream {
+			return nil, &usageError{err, "for example --listen 127.0.0.1:12379 --upstream 127.0.0.1:2379"}
+		}
 		if err != nil {
 			return nil, &usageError{err, "for example --map 127.0.0.1:12380=10.0.0.1:2380"}
 		}
