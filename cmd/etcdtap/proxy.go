@@ -186,7 +186,8 @@ func (f *proxyFlags) allMaps(s *proxy.Server, x *analysis.Expectations) ([]proxy
 	case f.listen != "" && f.upstream != "":
 		list = append(list, f.listen+"="+f.upstream)
 	case f.upstream != "" && len(s.Inherited) == 1:
-		list = append(list, listenText(s.Inherited[0].Addr())+"="+f.upstream)
+		f.listen = listenText(s.Inherited[0].Addr()) // a reload finds it taken
+		list = append(list, f.listen+"="+f.upstream)
 	case f.listen != "" || f.upstream != "":
 		return nil, &usageError{errors.New("--listen and --upstream go together, got one of them"), "for example --listen 127.0.0.1:12379 --upstream 127.0.0.1:2379"}
 	}

@@ -108,6 +108,53 @@ func TestProxyWithoutReaders(t *testing.T) {
 	reaches(true)
 }
 
+// TestProxyInheritedReload: the socket that systemd passed is forwarded from after a reload, too.
+func TestProxyInheritedReload(t *testing.T) {
+	upstream, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer upstream.Close()
+	go echoAll(upstream)
+	socket, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	file, err := socket.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	maps := filepath.Join(t.TempDir(), "maps")
+	if err := os.WriteFile(maps, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sh", "-c", `LISTEN_FDS=1 LISTEN_PID=$$ exec etcdtap proxy --processes=false --upstream "$0" --map-file "$1"`, upstream.Addr().String(), maps)
+	cmd.ExtraFiles = []*os.File{file}
+	said, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	defer time.AfterFunc(time.Minute, func() { cmd.Process.Kill() }).Stop()
+	lines := bufio.NewScanner(said)
+	waitForLine(t, lines, "forwarding "+socket.Addr().String())
+	old := echoing(t, socket.Addr().String()) // it serves, and so it obeys signals
+	if err := os.WriteFile(maps, []byte("127.0.0.1:0="+upstream.Addr().String()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Process.Signal(syscall.SIGHUP)
+	waitForLine(t, lines, "forwarding "+socket.Addr().String())
+	waitForLine(t, lines, "forwarding 127")
+	echoing(t, socket.Addr().String()).Close()
+	echoes(t, old)
+}
+
 // full is a pipe that takes nothing, and that nobody reads.
 func full(t *testing.T) *os.File {
 	t.Helper()
