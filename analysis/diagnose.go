@@ -41,6 +41,7 @@ type Diagnoser struct {
 	Expectations Expectations // no ports at all means DefaultExpectations
 	servers      servers
 	series       series
+	pasted       map[Code]pasted // the latest of each code
 	view         view
 }
 
@@ -57,7 +58,7 @@ func (d *Diagnoser) begin() {
 	if d.servers != nil {
 		return
 	}
-	d.servers, d.series = make(servers), newSeries()
+	d.servers, d.series, d.pasted = make(servers), newSeries(), make(map[Code]pasted)
 	if e := &d.Expectations; len(e.ClientPorts)+len(e.PeerPorts)+len(e.MetricsPorts) == 0 {
 		p := DefaultExpectations()
 		e.ClientPorts, e.PeerPorts, e.MetricsPorts = p.ClientPorts, p.PeerPorts, p.MetricsPorts
@@ -101,13 +102,12 @@ func (d *Diagnoser) look(f *Facts) *view {
 		endpoint = d.Expectations.Endpoint(f.Server)
 	}
 	v.f, v.endpoint, v.expect, v.found, v.silent, v.known = f, endpoint, &d.Expectations, v.found[:0], f.Silent(), 0
-	if !v.silent {
-		d.servers.learn(f)
-		v.known = d.servers[f.Server]
-		v.shape = Shape{}
-	}
-	if f.TLS != nil {
-		v.shape = f.Shape()
+	v.pasted = d.pasted
+	switch {
+	case f.TLS != nil:
+		v.known, v.shape = d.servers.learn(f), f.Shape()
+	case !v.silent:
+		v.known, v.shape = d.servers.learn(f), Shape{}
 	}
 	v.result = v.outcome()
 	return v
@@ -201,7 +201,8 @@ type view struct {
 	silent   bool   // nobody sent a byte
 	known    habits // of the server, this connection included; not looked up for a silent one
 	expect   *Expectations
-	shape    Shape // of a silent connection it says nothing
+	pasted   map[Code]pasted // nil: nothing is remembered
+	shape    Shape           // of a silent connection it says nothing
 	result   Outcome
 	found    []Finding
 }
@@ -325,7 +326,7 @@ func (v *view) findings() []Finding {
 		for c := int(Certain); c >= int(Possible); c-- {
 			for i := range v.found {
 				if f := &v.found[i]; int(f.Severity) == s && int(f.Confidence) == c {
-					f.Fix = v.paste(f.Fix)
+					f.Fix = v.paste(f.Code, f.Fix)
 					if v.endpoint == EndpointOther {
 						f.Title = otherServer.Replace(f.Title)
 					}
@@ -343,27 +344,32 @@ func (v *view) findings() []Finding {
 // etcd-ca, so they stay as they are.
 var otherServer = strings.NewReplacer("etcd's", "the server's", "etcd", "the server")
 
+// pasted are a finding's fixes with the server's address in them. A failure rarely comes alone.
+type pasted struct {
+	server   netip.AddrPort
+	endpoint Endpoint
+	from, to []string
+}
+
 // paste puts the server's address where the catalogue's commands say HOST, so that they can be pasted. A peer port's client port
 // is the first one expected, on the same address; a server on another port is meant itself.
-func (v *view) paste(fixes []string) []string {
-	if !v.f.Server.IsValid() {
+func (v *view) paste(code Code, fixes []string) []string {
+	if !v.f.Server.IsValid() || !slices.ContainsFunc(fixes, func(s string) bool { return strings.Contains(s, "HOST") }) {
 		return fixes
 	}
-	var out []string
+	if p := v.pasted[code]; p.server == v.f.Server && p.endpoint == v.endpoint && slices.Equal(p.from, fixes) {
+		return p.to
+	}
+	replacer := strings.NewReplacer(
+		"HOST:2379", v.at(EndpointClient, v.expect.ClientPorts, 2379),
+		"HOST:2380", v.at(EndpointPeer, v.expect.PeerPorts, 2380),
+		"HOST", v.f.Server.Addr().String())
+	out := make([]string, len(fixes))
 	for i, s := range fixes {
-		if !strings.Contains(s, "HOST") {
-			continue
-		}
-		if out == nil {
-			out = slices.Clone(fixes)
-		}
-		out[i] = strings.NewReplacer(
-			"HOST:2379", v.at(EndpointClient, v.expect.ClientPorts, 2379),
-			"HOST:2380", v.at(EndpointPeer, v.expect.PeerPorts, 2380),
-			"HOST", v.f.Server.Addr().String()).Replace(s)
+		out[i] = replacer.Replace(s)
 	}
-	if out == nil {
-		return fixes
+	if v.pasted != nil {
+		v.pasted[code] = pasted{v.f.Server, v.endpoint, fixes, out}
 	}
 	return out
 }

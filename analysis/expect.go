@@ -62,7 +62,8 @@ const (
 // same verdicts on every run.
 type servers map[netip.AddrPort]habits
 
-func (s servers) learn(f *Facts) {
+// learn adds what f shows of its server's habits to what is known of them, and returns that.
+func (s servers) learn(f *Facts) habits {
 	var h habits
 	switch p := f.Stream[FromServer].Protocol; {
 	case f.TLS != nil && f.TLS.ServerHello != nil:
@@ -70,7 +71,10 @@ func (s servers) learn(f *Facts) {
 	case p.Plaintext() && p != ProtocolUnknown && !strings.Contains(f.Stream[FromServer].Request, " 400 "): // a TLS server's 400 is no habit
 		h = speaksPlaintext
 	}
-	if old, known := s[f.Server]; h&^old != 0 && (known || len(s) < maxServers) {
-		s[f.Server] = old | h
+	old, known := s[f.Server]
+	if h&^old != 0 && (known || len(s) < maxServers) {
+		old |= h
+		s[f.Server] = old
 	}
+	return old
 }
