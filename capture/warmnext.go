@@ -19,7 +19,8 @@ func (t *Tracker) warmNext() {
 	}
 	gone := t.buried.next(warmedNext)
 	for i := range gone {
-		seen += int64(t.table.at(gone[i].index).tag)
+		c := t.table.at(gone[i].index)
+		seen += int64(c.tag) + int64(c.flags)
 	}
 	for i := range gone {
 		seen += int64(t.table.slots[t.table.home(gone[i].index)].tag)
