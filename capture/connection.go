@@ -75,6 +75,14 @@ type ends struct {
 	port [2]uint16
 }
 
+// sender says who sends a segment with these IPv4 addresses, if it is between these ends.
+func (e *ends) sender(src, dst uint32, s *Segment) (from analysis.Direction, same bool) {
+	if *e == (ends{[2]uint32{src, dst}, [2]uint16{s.SrcPort, s.DstPort}}) {
+		return analysis.FromClient, true
+	}
+	return analysis.FromServer, *e == ends{[2]uint32{dst, src}, [2]uint16{s.DstPort, s.SrcPort}}
+}
+
 // attached reports whether the connection has an attachment, without visiting the second line.
 func (c *connection) attached() bool { return c.flags&connAttached != 0 }
 

@@ -64,6 +64,7 @@ type queued struct {
 	number  int64
 	time    int64
 	tag     uint32 // hash of its endpoints
+	hint    uint32 // index of the connection that warm found for it; 0: none
 }
 
 // batch is a run of segments. Their payloads lie in the files' blocks.
@@ -182,7 +183,7 @@ func (t *Tracker) batch(b *batch) {
 	for i := range segments {
 		x := &segments[i]
 		t.packet, t.now = x.number, x.time
-		t.segment(x.tag, &x.segment)
+		t.segment(x.tag, x.hint, &x.segment)
 	}
 	if b.flush {
 		t.Flush()

@@ -80,10 +80,17 @@ func (t *table) mix(a *Address, port uint16) uint64 {
 	return hi ^ lo
 }
 
-// find looks a segment's connection up: its index, 0 if there is none, and who sent the segment.
-func (t *table) find(tag uint32, s *Segment) (i uint32, from analysis.Direction) {
+// find looks a segment's connection up by the hash of its endpoints: its index, 0 if there is none, and who sent the segment. hint is
+// the index that warm found for it a while ago, or 0: mostly that is still right, and one look at the connection tells.
+func (t *table) find(tag, hint uint32, s *Segment) (i uint32, from analysis.Direction) {
 	mask := uint32(len(t.slots) - 1)
 	src, dst, wide := s.narrow()
+	if hint != 0 && !wide {
+		c := t.at(hint)
+		if from, same := c.ends.sender(src, dst, s); same && c.flags&(connDetached|connFree|connWide) == 0 {
+			return hint, from
+		}
+	}
 	for at := tag & mask; ; at = (at + 1) & mask {
 		e := t.slots[at]
 		if e.index == 0 {
@@ -99,11 +106,8 @@ func (t *table) find(tag uint32, s *Segment) (i uint32, from analysis.Direction)
 			}
 			continue
 		}
-		if c.ends == (ends{[2]uint32{src, dst}, [2]uint16{s.SrcPort, s.DstPort}}) {
-			return e.index, analysis.FromClient
-		}
-		if c.ends == (ends{[2]uint32{dst, src}, [2]uint16{s.DstPort, s.SrcPort}}) {
-			return e.index, analysis.FromServer
+		if from, same := c.ends.sender(src, dst, s); same {
+			return e.index, from
 		}
 	}
 }
@@ -267,9 +271,11 @@ func (t *table) warm(segments []queued) {
 	}
 	for i := range segments {
 		tag := segments[i].tag
+		segments[i].hint = 0
 		for at, most := tag&mask, mostWarmed; t.slots[at].index != 0 && most > 0; at, most = (at+1)&mask, most-1 {
 			if e := t.slots[at]; e.tag == tag {
 				seen |= uint32(t.at(e.index).flags)
+				segments[i].hint = e.index
 				break
 			}
 		}

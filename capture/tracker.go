@@ -105,17 +105,17 @@ func (t *Tracker) Stats() TrackerStats { return t.stats }
 // Segment takes the next segment, of packet p. Neither is kept.
 func (t *Tracker) Segment(p *Packet, s *Segment) {
 	t.packet, t.now = p.Number, p.Time
-	t.segment(t.table.hash(s), s)
+	t.segment(t.table.hash(s), 0, s)
 }
 
-// segment takes the segment of the current packet.
-func (t *Tracker) segment(tag uint32, s *Segment) {
+// segment takes the segment of the current packet. For tag and hint see table.find.
+func (t *Tracker) segment(tag, hint uint32, s *Segment) {
 	t.stats.Segments++
 	t.expire()
 	if t.looks.head < len(t.looks.queue) {
 		t.lookAround()
 	}
-	i, d := t.table.find(tag, s)
+	i, d := t.table.find(tag, hint, s)
 	if i != 0 && s.Flags&(flagSYN|flagRST) == flagSYN {
 		switch c := t.table.at(i); {
 		case t.options.Early == nil && c.repeats(d, s):
