@@ -108,7 +108,7 @@ func (c *conn) relay(d analysis.Direction, r readiness) {
 		c.broken(d, socketError(s.fd))
 		return
 	}
-	if r.write {
+	if r.write || r.hungUp && s.want&wantWrite != 0 { // who has hung up says so to what is written, where the poller does not: a unix socket
 		c.flush(d.Other())
 		if c.l == nil {
 			return

@@ -236,6 +236,37 @@ func TestUnixBlackHole(t *testing.T) {
 	}
 }
 
+// TestUnixHangUpBehindBacklog: an upstream at a unix socket that will read no more ends the connection, although what is on its way to it
+// has no room there. The poller says that it has hung up and not that it can be written to.
+func TestUnixHangUpBehindBacklog(t *testing.T) {
+	deaf := make(chan struct{})
+	l, err := net.Listen("unix", filepath.Join(t.TempDir(), "up"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	over := make(chan struct{})
+	up := serveOn(t, l, func(c net.Conn) {
+		c.(*net.UnixConn).CloseWrite()
+		<-deaf
+		c.(*net.UnixConn).CloseRead()
+		<-over
+	})
+	defer close(over)
+	p := start(t, &Server{}, up)
+	c := p.dial()
+	if n, err := c.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Fatalf("%d, %v", n, err)
+	}
+	for { // until all buffers are full
+		c.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+		if _, err := c.Write(make([]byte, 64<<10)); err != nil {
+			break
+		}
+	}
+	close(deaf)
+	eventually(t, "the connection ends", func() bool { return p.Stats().Active == 0 })
+}
+
 // pings opens a connection, which may be reset at once, and has a byte sent back.
 func pings(p *running) error {
 	c, err := net.Dial("tcp", p.addr())
