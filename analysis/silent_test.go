@@ -32,6 +32,9 @@ func TestSilentRules(t *testing.T) {
 	silentFacts(func(f *Facts) {
 		for i := range worlds {
 			w := &worlds[i]
+			if f.Server == testPeer && w.known != 0 && i < 3 {
+				continue // as for testServer
+			}
 			clear(w.all.series.runs)
 			clear(w.some.series.runs)
 			clear(w.some.servers)
