@@ -108,7 +108,7 @@ func (c *Conn) Reset(client, server netip.AddrPort, at time.Time) {
 func (c *Conn) resetUnused(client, server netip.AddrPort, at time.Time) {
 	f := &c.facts
 	f.Client, f.Server, f.Start, f.End = client, server, at, at
-	f.Outgoing, f.Dialed = netip.AddrPort{}, netip.AddrPort{} // what a producer may have added
+	f.Outgoing, f.Dialed, f.DialError = netip.AddrPort{}, netip.AddrPort{}, "" // what a producer may have added
 	f.Role, f.RolesGuessed, f.Ended = EndpointOther, false, CloseNone
 	f.Until = time.Time{}
 	f.TCP = TCPFacts{}

@@ -68,6 +68,7 @@ type Facts struct {
 	Client, Server netip.AddrPort // zero for unix sockets
 	Outgoing       netip.AddrPort // proxy: its address towards the server, which takes it for the client's; else zero
 	Dialed         netip.AddrPort // proxy: the address that the client connected to, which is not Server; zero for a unix socket, and without a proxy
+	DialError      string         // proxy: why it got no connection to the server, which did not refuse it; else ""
 	Role           Endpoint       // what the producer knows of the server's port; EndpointOther: nothing, and its number tells
 	RolesGuessed   bool           // no SYN was seen: who is client was judged by ports and first bytes
 	Start, End     time.Time      // first and last packet (proxy: accept and last close)

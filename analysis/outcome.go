@@ -51,6 +51,8 @@ func (v *view) fate() Outcome {
 	switch {
 	case f.TCP.Refused:
 		return OutcomeRefused
+	case f.DialError != "":
+		return OutcomeUnanswered
 	case f.TCP.SYN && !f.TCP.SYNACK && s.Bytes == 0 && f.TCP.Packets[FromServer] == 0 && !f.TCP.Established && c.Bytes == 0:
 		return OutcomeUnanswered
 	case c.Bytes == 0 && s.Bytes == 0:

@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -162,6 +163,17 @@ func TestProxyClosedSilentClient(t *testing.T) {
 		c.reconcile()
 		if len(c.Findings) != 1 || strings.Contains(c.Findings[0].Meaning, "the proxy closed") != proxied {
 			t.Errorf("through a proxy: %v; %v", proxied, c.Findings)
+		}
+	}
+}
+
+// TestProxyGotNoConnection: what the proxy knows of a failed dial is the finding.
+func TestProxyGotNoConnection(t *testing.T) {
+	for _, server := range []netip.AddrPort{testServer, {}} {
+		var d Diagnoser
+		c := d.Diagnose(&Facts{Client: testClient, Server: server, Dialed: testOther, DialError: "connecting to 203.0.113.9:2379: network is unreachable"})
+		if c.Outcome != OutcomeUnanswered || len(c.Findings) != 1 || c.Findings[0].Code != CodeUnanswered || !strings.Contains(c.Findings[0].Meaning, "network is unreachable") {
+			t.Errorf("to %v: %v, %v", server, c.Outcome, c.Findings)
 		}
 	}
 }

@@ -15,6 +15,14 @@ func (v *view) unanswered() {
 	if v.result != OutcomeUnanswered {
 		return
 	}
+	if v.f.DialError != "" {
+		f := v.add(CodeUnanswered, Certain, "the proxy got no connection to the server: "+brief(v.f.DialError))
+		f.saw(FromClient, v.f.TCP.FirstPacket, v.f.Start, "the client's connection")
+		if !v.f.Server.IsValid() {
+			f.Fix = []string{"See whether somebody listens on the socket, and takes what comes (Recv-Q below Send-Q), where the proxy runs: `ss -lx`"}
+		}
+		return
+	}
 	if v.f.Ended == CloseEnd && v.f.Until.Sub(v.f.Start) < atOnce {
 		f := v.add(CodeUnanswered, Possible, "a SYN came just before the capture ended, and no answer any more")
 		f.Severity = Info

@@ -424,7 +424,7 @@ func proxyRefusals(t *testing.T, s *site) {
 		says   string
 	}{
 		{"reachable by all", []string{"--listen=:0", "--upstream=" + to}, 2, "--allow-remote"},
-		{"to itself", []string{"--listen=" + freeAddress(t), "--upstream="}, 1, "itself"},
+		{"to itself", []string{"--listen=" + freeAddress(t), "--upstream="}, 2, "itself"},
 		{"port taken", []string{"--listen=" + port, "--upstream=" + to}, 1, "taken"},
 		{"nothing", nil, 2, "expects to be told"},
 		{"pprof without metrics", []string{"--listen=127.0.0.1:0", "--upstream=" + to, "--pprof"}, 2, "--metrics"},

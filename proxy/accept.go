@@ -86,7 +86,7 @@ func (l *loop) openDoor(d *door) {
 			continue
 		}
 		if err := l.poll.addListener(d.n.fd, doorBit|uint64(i)); err != nil {
-			l.s.log.Error("cannot accept", zap.String("listen", d.n.listen.String()), zap.Error(err))
+			l.s.log.Error("cannot accept", zap.String("listen", d.n.name()), zap.Error(err))
 			l.shutFor(d, maxPause)
 			return
 		}
@@ -200,12 +200,12 @@ func (l *loop) accept(d *door) {
 func (l *loop) cannotAccept(d *door, err error) {
 	s := l.s
 	if !short(err) {
-		s.log.Error("accepting failed", zap.String("listen", d.n.listen.String()), zap.Error(err))
+		s.log.Error("accepting failed", zap.String("listen", d.n.name()), zap.Error(err))
 		l.shutFor(d, maxPause)
 		return
 	}
 	if s.told.shortage.ok(l.now) {
-		s.log.Warn("accepting pauses: descriptors or memory are short; raise the limit (ulimit -n, LimitNOFILE=) or lower the number of connections", zap.String("listen", d.n.listen.String()), zap.Error(err))
+		s.log.Warn("accepting pauses: descriptors or memory are short; raise the limit (ulimit -n, LimitNOFILE=) or lower the number of connections", zap.String("listen", d.n.name()), zap.Error(err))
 	}
 	if l.pause == 0 {
 		s.counters.shortages.Add(1)

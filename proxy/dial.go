@@ -229,6 +229,7 @@ func (c *conn) dialFailed() {
 	}
 	c.info.Refused = err == unix.ECONNREFUSED
 	c.info.TimedOut = err == unix.ETIMEDOUT && c.phase == dialing
+	c.info.Unreached = !c.info.Refused
 	err = fmt.Errorf("connecting to %s: %w", c.info.Map.Upstream, err)
 	c.l.s.counters.dialErrors.Add(1)
 	c.listener.dialFails(c.l.s, err)

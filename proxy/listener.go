@@ -31,6 +31,14 @@ type listener struct {
 	served  bool         // the loops know it; guarded by Server.mu
 }
 
+// name is where it listens: the port that the system chose, where the map says 0.
+func (n *listener) name() string {
+	if n.listen.Path != "" {
+		return n.listen.String()
+	}
+	return n.at.String()
+}
+
 // openListener listens for m, or takes over the inherited listener for it.
 func (s *Server) openListener(m Map) (*listener, error) {
 	socket, inherited, err := s.socketFor(m.Listen)
@@ -213,12 +221,12 @@ func (s *Server) admit(c *conn, client netip.AddrPort) bool {
 func (n *listener) dialFails(s *Server, err error) {
 	text := err.Error()
 	if before := n.failing.Swap(&text); before == nil {
-		s.log.Warn("the upstream cannot be reached", zap.String("listen", n.listen.String()), zap.Error(err))
+		s.log.Warn("the upstream cannot be reached", zap.String("listen", n.name()), zap.Error(err))
 	}
 }
 
 func (n *listener) dialWorks(s *Server) {
 	if n.failing.Load() != nil && n.failing.Swap(nil) != nil {
-		s.log.Info("the upstream can be reached again", zap.String("listen", n.listen.String()))
+		s.log.Info("the upstream can be reached again", zap.String("listen", n.name()))
 	}
 }

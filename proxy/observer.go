@@ -23,6 +23,7 @@ type Connection struct {
 	DialError   error          // why there is no upstream connection; nil when there is
 	Refused     bool           // valid iff DialError != nil: an RST answered
 	TimedOut    bool           // valid iff DialError != nil: nothing answered
+	Unreached   bool           // valid iff DialError != nil: no address could be reached, and none refused; false when the client gave up before
 }
 
 // ConnectedTo is the address that the client connected to, as far as is known: ours, or that of the proxy before us. Zero for a unix socket.

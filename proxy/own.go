@@ -83,7 +83,7 @@ func (o *own) check(m Map, log *zap.Logger) error {
 		loop = loop || o.is(netip.AddrPortFrom(ip.Unmap(), m.Upstream.Port))
 	}
 	if loop {
-		return fmt.Errorf("the upstream %s is this proxy itself: each connection would lead to the next; name the address that etcd listens on (--listen-client-urls)", m.Upstream)
+		return &MapError{fmt.Errorf("the upstream %s is this proxy itself: each connection would lead to the next; name the address that etcd listens on (--listen-client-urls)", m.Upstream)}
 	}
 	return nil
 }

@@ -45,6 +45,12 @@ func (s *Server) Reload(maps []Map) error {
 	return nil
 }
 
+// MapError is about the maps themselves, not about the system.
+type MapError struct{ err error }
+
+func (e *MapError) Error() string { return e.err.Error() }
+func (e *MapError) Unwrap() error { return e.err }
+
 // listenersFor gives a listener for each map: those that are open already, and new ones. It checks that no upstream is one of them.
 func (s *Server) listenersFor(maps []Map) (listeners []*listener, err error) {
 	var fresh []*listener
@@ -56,7 +62,7 @@ func (s *Server) listenersFor(maps []Map) (listeners []*listener, err error) {
 	for _, m := range maps {
 		n := s.listening(m.Listen, listeners)
 		if n == nil && m.Listen.fixed() && slices.ContainsFunc(listeners, func(l *listener) bool { return l.listen == m.Listen }) {
-			return nil, fmt.Errorf("%s is listened on by two maps: want each address once", m.Listen)
+			return nil, &MapError{fmt.Errorf("%s is listened on by two maps: want each address once", m.Listen)}
 		}
 		if n == nil {
 			if n, err = s.openListener(m); err != nil {

@@ -63,10 +63,8 @@ func (e *environment) forward(ctx context.Context, f *proxyFlags, s *proxy.Serve
 	if err := p.prepare(ctx); err != nil {
 		return err
 	}
-	if err := s.Listen(); errors.Is(err, proxy.ErrRemote) {
-		return &usageError{err, "other addresses than loopback take --allow-remote"}
-	} else if err != nil {
-		return err
+	if err := s.Listen(); err != nil {
+		return listenError(err)
 	}
 	p.announce()
 	endsOrderly(ctx)
@@ -93,6 +91,18 @@ func spareProcessors(s *proxy.Server) (restore func()) {
 	s.Loops = runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(s.Loops + 2)
 	return func() { runtime.GOMAXPROCS(s.Loops) }
+}
+
+// listenError tells errors of the flags from the system's.
+func listenError(err error) error {
+	var maps *proxy.MapError
+	switch {
+	case errors.Is(err, proxy.ErrRemote):
+		return &usageError{err, "other addresses than loopback take --allow-remote"}
+	case errors.As(err, &maps):
+		return &usageError{err, "for example --listen 127.0.0.1:12379 --upstream 127.0.0.1:2379"}
+	}
+	return err
 }
 
 // prepare opens files, logs and the metrics' port.
@@ -179,6 +189,9 @@ func (p *forwarder) Ended(c *proxy.Connection, f *analysis.Facts, e proxy.Ended)
 // report lets say judge a connection, and adds what only the proxy knows of it.
 func (p *forwarder) report(c *proxy.Connection, f *analysis.Facts, answered bool, say func()) {
 	f.Outgoing, f.Dialed, f.Role = c.Outgoing, c.ConnectedTo(), c.Map.Role
+	if c.Unreached {
+		f.DialError = c.DialError.Error()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.adopt()
