@@ -45,7 +45,11 @@ func (s *Server) serve(n *listener) {
 	for _, l := range s.loops {
 		l.post(func() {
 			d := &door{n: n}
-			l.doors = append(l.doors, d)
+			if i := slices.Index(l.doors, nil); i >= 0 {
+				l.doors[i] = d
+			} else {
+				l.doors = append(l.doors, d)
+			}
 			l.openDoor(d)
 		})
 	}

@@ -9,7 +9,6 @@ import (
 	"os/signal"
 	"runtime"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -329,58 +328,6 @@ func (p *forwarder) finish(cause error) error {
 		return errFindings
 	}
 	return cause
-}
-
-// proxyInput tells the summary what was not seen, and what the proxy itself ended.
-func proxyInput(s *proxy.Stats) (in analysis.Input) {
-	note(&in.Other, "bytes that passed unobserved, because forwarding comes first", s.Lost)
-	note(&in.Other, "connections that passed unobserved", s.Unobserved)
-	note(&in.Other, "connections closed at once: too many of one client", s.OverLimit)
-	note(&in.Other, "connections closed: their PROXY header is none", s.BadHeaders)
-	note(&in.Other, "connections closed: they would have led back to the proxy", s.Loops)
-	note(&in.Other, "connections closed: no first byte in time", s.FirstByte)
-	note(&in.Other, "connections closed: idle for too long", s.Idle)
-	note(&in.Other, "connections closed at the end of the drain", s.Drained)
-	note(&in.Other, "clients without TLS that were answered", s.Answered)
-	note(&in.Other, "failures of the observer", s.Panics)
-	return in
-}
-
-// stats are the numbers for the metrics.
-func (p *forwarder) stats() metrics.ProxyStats {
-	s := p.server.Stats()
-	return metrics.ProxyStats{Active: s.Active, Accepted: s.Accepted, Pauses: s.Pauses, Shortages: s.Shortages, OverLimit: s.OverLimit,
-		BadHeaders: s.BadHeaders, Loops: s.Loops, FirstByte: s.FirstByte, Idle: s.Idle, Drained: s.Drained, Answered: s.Answered, Bytes: s.Bytes,
-		Spliced: s.Spliced, MissedBytes: s.Lost, Unobserved: s.Unobserved, Panics: s.Panics}
-}
-
-// firstInherited is the descriptor of the first socket that systemd passes (sd_listen_fds(3)).
-const firstInherited = 3
-
-// maxInherited bounds how many are taken.
-const maxInherited = 128
-
-// inheritedListeners are the sockets that systemd passed.
-func (e *environment) inheritedListeners() ([]net.Listener, error) {
-	if e.getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
-		return nil, nil
-	}
-	n, err := strconv.Atoi(e.getenv("LISTEN_FDS"))
-	if err != nil || n < 0 || n > maxInherited {
-		return nil, fmt.Errorf("LISTEN_FDS expects a number of sockets up to %d, got %q: see sd_listen_fds(3)", maxInherited, e.getenv("LISTEN_FDS"))
-	}
-	var list []net.Listener
-	for fd := firstInherited; fd < firstInherited+n; fd++ {
-		syscall.CloseOnExec(fd)
-		f := os.NewFile(uintptr(fd), "socket from systemd")
-		l, err := net.FileListener(f)
-		f.Close()
-		if err != nil {
-			return nil, fmt.Errorf("descriptor %d from systemd is no socket that listens: %w; see ListenStream= in systemd.socket(5)", fd, err)
-		}
-		list = append(list, l)
-	}
-	return list, nil
 }
 
 // with and without are sets of ports.
