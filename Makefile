@@ -19,7 +19,7 @@ else
   TAGS := -tags nopcap
 endif
 
-.PHONY: help bench-live build demo test test-go test-race test-e2e lint vet staticcheck govulncheck fuzz-smoke fuzz bench pgo bench-read bench-proxy pcaps docs image-binary man completions install install-files install-units uninstall clean pcap-notice go-check
+.PHONY: help bench-live build demo test test-go test-race test-e2e lint vet staticcheck govulncheck fuzz-smoke fuzz bench pgo bench-read bench-proxy pcaps docs image-binary man completions install install-files markers install-units uninstall clean pcap-notice go-check
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,7 +47,7 @@ test-race: go-check ## the tests under the race detector
 test-e2e: build ## real etcd, real clients, tshark beside us
 	@./e2e/run-tests.sh
 
-lint: vet staticcheck govulncheck ## all linters
+lint: vet staticcheck govulncheck markers ## all linters
 
 vet: go-check
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "gofmt: $$out" >&2; exit 1; }
@@ -62,6 +62,9 @@ govulncheck: go-check
 	@$(GO) tool -modfile=e2e/lint/go.mod govulncheck $(TAGS) ./... || { [ $$? -eq 3 ] && exit 1; echo "govulncheck LEFT OUT: its database cannot be reached" >&2; }
 
 FUZZTIME ?= 2000x
+markers: ## what a merge left behind
+	@! grep -rnE '^(<<<<<<<|>>>>>>>) ' --include='*.md' --include='*.go' --include='*.sh' --include='*.yaml' --include=Makefile .
+
 fuzz-smoke: go-check ## each fuzz target for FUZZTIME: so many inputs, for a deadline of Go's fuzzer now and then counts as a failure
 	@set -e; for p in $$($(GO) list $(TAGS) ./...); do \
 	  for f in $$($(GO) test $(TAGS) -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
