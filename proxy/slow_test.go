@@ -279,3 +279,23 @@ func pings(p *running) error {
 	_, err = io.ReadFull(c, make([]byte, 1))
 	return err
 }
+
+// TestKeepAlive: a connection that lives has keep-alives on both sides, so that a peer that vanished is found out.
+func TestKeepAlive(t *testing.T) {
+	p := start(t, &Server{Loops: 1, Limits: Limits{Dial: time.Second}}, upstream(t, echo))
+	roundTrip(t, p.dial())
+	eventually(t, "keep-alives are set", func() bool {
+		both := make(chan bool, 1)
+		p.loops[0].post(func() {
+			all := true
+			p.loops[0].each(func(c *conn) {
+				for d := range c.side {
+					on, err := unix.GetsockoptInt(c.side[d].fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE)
+					all = all && err == nil && on != 0
+				}
+			})
+			both <- all
+		})
+		return <-both
+	})
+}
