@@ -95,6 +95,15 @@ func talk(t *testing.T, server string) netip.AddrPort {
 // servePlaintext answers connections without TLS, until the test ends.
 func servePlaintext(t *testing.T, address string) string {
 	t.Helper()
+	return serve(t, address, func(c net.Conn) {
+		io.ReadFull(c, make([]byte, 16))
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+	})
+}
+
+// serve gives each connection to f and closes it then, until the test ends. It returns where it listens.
+func serve(t *testing.T, address string, f func(net.Conn)) string {
+	t.Helper()
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
@@ -106,12 +115,13 @@ func servePlaintext(t *testing.T, address string) string {
 			if err != nil {
 				return
 			}
-			io.ReadFull(c, make([]byte, 16))
-			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-			c.Close()
+			go func() {
+				defer c.Close()
+				f(c)
+			}()
 		}
 	}()
-	return address
+	return l.Addr().String()
 }
 
 // clientArguments are what a client of this etcd needs.

@@ -76,24 +76,9 @@ func TestProxyRaft(t *testing.T) {
 // serveStream answers each connection with what it sent, until the test ends.
 func serveStream(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				io.CopyBuffer(struct{ io.Writer }{c}, struct{ io.Reader }{c}, make([]byte, 4<<10)) // no pipe and little memory
-			}()
-		}
-	}()
-	return l.Addr().String()
+	return serve(t, "127.0.0.1:0", func(c net.Conn) {
+		io.CopyBuffer(struct{ io.Writer }{c}, struct{ io.Reader }{c}, make([]byte, 4<<10)) // no pipe and little memory
+	})
 }
 
 // usage is what a process holds.

@@ -17,12 +17,7 @@ import (
 
 // TestProxyFile: the proxy's own file says of a connection what its packets cannot show, and the live report why there was none.
 func TestProxyFile(t *testing.T) {
-	upstream, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer upstream.Close()
-	go echoAll(upstream)
+	upstream := echoServer(t)
 	dir := t.TempDir()
 	listen, file := filepath.Join(dir, "in.sock"), filepath.Join(dir, "own.pcapng")
 	said, says := io.Pipe()
@@ -32,7 +27,7 @@ func TestProxyFile(t *testing.T) {
 	status := make(chan int, 1)
 	go func() {
 		defer says.Close()
-		status <- run(ctx, []string{"proxy", "-o", "json", "--processes=false", "-w", file, "--map", "unix:" + listen + "=" + upstream.Addr().String() + ",role=peer",
+		status <- run(ctx, []string{"proxy", "-o", "json", "--processes=false", "-w", file, "--map", "unix:" + listen + "=" + upstream.String() + ",role=peer",
 			"--map", "127.0.0.1:0=unix:" + filepath.Join(dir, "missing.sock")}, nil, strings.NewReader(""), &out, says)
 	}()
 	lines := bufio.NewScanner(said)

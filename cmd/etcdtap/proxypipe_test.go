@@ -17,29 +17,15 @@ import (
 
 // TestProxyOutlivesItsReader: connections go on, and new ones come, when whoever reads the findings has gone (etcdtap proxy | head).
 func TestProxyOutlivesItsReader(t *testing.T) {
-	upstream, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer upstream.Close()
-	go echoAll(upstream)
+	upstream := echoServer(t)
 	output, theirs, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("etcdtap", "proxy", "-o", "json", "--processes=false", "--listen", "127.0.0.1:0", "--upstream", upstream.Addr().String())
+	cmd := exec.Command("etcdtap", "proxy", "-o", "json", "--processes=false", "--listen", "127.0.0.1:0", "--upstream", upstream.String())
 	cmd.Stdout = theirs
-	said, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Wait()
-	defer cmd.Process.Kill()
+	lines := saying(t, cmd)
 	theirs.Close()
-	lines := bufio.NewScanner(said)
 	waitForLine(t, lines, `forwarding 127`)
 	address := regexp.MustCompile(`127\.0\.0\.1:\d+`).FindString(lines.Text())
 	old := echoing(t, address)
@@ -53,12 +39,7 @@ func TestProxyOutlivesItsReader(t *testing.T) {
 // TestProxyWithoutReaders: when nobody reads what the proxy says, on standard output or on standard error, it forwards all the same and
 // obeys SIGHUP.
 func TestProxyWithoutReaders(t *testing.T) {
-	upstream, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer upstream.Close()
-	go echoAll(upstream)
+	upstream := echoServer(t)
 	gone, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +52,7 @@ func TestProxyWithoutReaders(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write(upstream.Addr())
+	write(upstream)
 	cmd := exec.Command("etcdtap", "proxy", "-v", "-o", "json", "--processes=false", "--map-file", maps)
 	cmd.Stdout, cmd.Stderr = full(t), full(t)
 	if err := cmd.Start(); err != nil {
@@ -102,7 +83,7 @@ func TestProxyWithoutReaders(t *testing.T) {
 		write(gone.Addr())
 		cmd.Process.Signal(syscall.SIGHUP)
 		reaches(false)
-		write(upstream.Addr())
+		write(upstream)
 		cmd.Process.Signal(syscall.SIGHUP)
 	}
 	reaches(true)
@@ -110,12 +91,7 @@ func TestProxyWithoutReaders(t *testing.T) {
 
 // TestProxyInheritedReload: the socket that systemd passed is forwarded from after a reload, too.
 func TestProxyInheritedReload(t *testing.T) {
-	upstream, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer upstream.Close()
-	go echoAll(upstream)
+	upstream := echoServer(t)
 	socket, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -130,22 +106,12 @@ func TestProxyInheritedReload(t *testing.T) {
 	if err := os.WriteFile(maps, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("sh", "-c", `LISTEN_FDS=1 LISTEN_PID=$$ exec etcdtap proxy --processes=false --upstream "$0" --map-file "$1"`, upstream.Addr().String(), maps)
+	cmd := exec.Command("sh", "-c", `LISTEN_FDS=1 LISTEN_PID=$$ exec etcdtap proxy --processes=false --upstream "$0" --map-file "$1"`, upstream.String(), maps)
 	cmd.ExtraFiles = []*os.File{file}
-	said, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Wait()
-	defer cmd.Process.Kill()
-	defer time.AfterFunc(time.Minute, func() { cmd.Process.Kill() }).Stop()
-	lines := bufio.NewScanner(said)
+	lines := saying(t, cmd)
 	waitForLine(t, lines, "forwarding "+socket.Addr().String())
 	old := echoing(t, socket.Addr().String()) // it serves, and so it obeys signals
-	if err := os.WriteFile(maps, []byte("127.0.0.1:0="+upstream.Addr().String()+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(maps, []byte("127.0.0.1:0="+upstream.String()+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	cmd.Process.Signal(syscall.SIGHUP)
@@ -172,17 +138,46 @@ func full(t *testing.T) *os.File {
 	return w
 }
 
-func echoAll(l net.Listener) {
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			return
-		}
-		go func() {
-			io.Copy(c, c)
-			c.Close()
-		}()
+// echoServer answers each connection with what it sent, until the test ends.
+func echoServer(t *testing.T) net.Addr {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				io.Copy(c, c)
+				c.Close()
+			}()
+		}
+	}()
+	return l.Addr()
+}
+
+// saying starts a command, which ends with the test or after a minute, and gives what it says on standard error.
+func saying(t *testing.T, cmd *exec.Cmd) *bufio.Scanner {
+	t.Helper()
+	said, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	late := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
+	t.Cleanup(func() {
+		late.Stop()
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	return bufio.NewScanner(said)
 }
 
 // echoing is a connection that was proven to pass.
