@@ -8,7 +8,7 @@ import (
 )
 
 // connection is the state of one connection in the table. It holds no pointers, so the collector never looks at a slab, and it is all
-// that a connection between IPv4 addresses costs until its first data byte or its end comes.
+// that a connection between IPv4 addresses costs until its first data byte or its end comes. Before it is established it is an embryo.
 //
 // It is two cache lines. The first serves nearly every packet, and of a million connections hardly one is in the processor's caches.
 type connection struct {
@@ -22,13 +22,16 @@ type connection struct {
 	first, start int64              // number and time of the first packet
 	fin          [2]uint32          // by Direction: the number of the FIN, or where a RST ended the stream; valid iff halfFIN or halfReset
 	carried      [2]uint32          // by Direction: packets in units of 65,536, beyond those that half counts
-	prev, next   uint32             // neighbours in the list that it is in: active or (next only) free
+	links        links              // in the list that it is in: active or (next only) free
 	tag          uint32             // of the ends; finds the slot again
 	stream       uint32             // index of the attachment; valid iff attached
 	more         uint32             // index of what few connections have; 0: none
 	gave         analysis.CloseKind // why we gave up; CloseNone when the connection closed itself
 	_            [11]byte
 }
+
+// links are an element's neighbours in a list, as indexes; 0 is none.
+type links struct{ prev, next uint32 }
 
 // half is one direction of a connection, as far as numbers go. Sequence numbers are compared in the manner of RFC 1982.
 type half struct {

@@ -24,10 +24,7 @@ const (
 
 // begin makes the connection that a segment belongs to.
 func (t *Tracker) begin(tag uint32, s *Segment) (uint32, analysis.Direction) {
-	if t.active.length >= t.options.MaxConnections {
-		t.stats.Evicted++
-		t.giveUp(t.active.head, analysis.CloseEvicted)
-	}
+	t.makeRoom()
 	i := t.table.add(tag)
 	c := t.table.at(i)
 	d, known := t.begins(s)
@@ -38,9 +35,30 @@ func (t *Tracker) begin(tag uint32, s *Segment) (uint32, analysis.Direction) {
 	if t.options.Early != nil && len(t.looks.queue) < maxLooks {
 		t.looks.push(look{t.now + quietAfter, c.first, i})
 	}
+	t.begun()
+	return i, d
+}
+
+// makeRoom gives up the connection that was silent longest where there are too many for one more.
+func (t *Tracker) makeRoom() {
+	if t.active.length >= t.options.MaxConnections {
+		t.stats.Evicted++
+		t.giveUp(t.whole(t.active.head), analysis.CloseEvicted)
+	}
+}
+
+// begun counts a connection that has begun.
+func (t *Tracker) begun() {
 	t.stats.Connections++
 	t.stats.PeakConnections = max(t.stats.PeakConnections, t.active.length+t.lingering.length())
-	return i, d
+}
+
+// whole is the index of the connection that i is, or becomes if it is an embryo.
+func (t *Tracker) whole(i uint32) uint32 {
+	if i&embryonic != 0 {
+		return t.hatch(i)
+	}
+	return i
 }
 
 // touch notes that a connection is alive. The list of active ones is put in order only every few seconds for each: that is
@@ -65,11 +83,11 @@ func (t *Tracker) Advance(ns int64) {
 // passed: a single wrong time stamp must not keep connections for ever.
 func (t *Tracker) expire() {
 	for i := t.active.head; i != 0; i = t.active.head {
-		if c := t.table.at(i); distance(t.now, c.seen) < int64(t.options.IdleTimeout) {
+		if distance(t.now, t.table.seen(i)) < int64(t.options.IdleTimeout) {
 			break
 		}
 		t.stats.Idle++
-		t.giveUp(i, analysis.CloseIdle)
+		t.giveUp(t.whole(i), analysis.CloseIdle)
 	}
 	for t.lingering.length() > 0 {
 		i := *t.lingering.first()
@@ -178,12 +196,22 @@ func (t *Tracker) Flush() {
 	t.table.detachAll()
 	for q := t.openRuns(); len(q) > 0; {
 		i := q.pop(&t.table)
-		c := t.table.at(i)
-		c.gave = analysis.CloseEnd
-		c.flags |= connDetached | connFinished
-		t.report(c)
+		if i&embryonic != 0 {
+			t.table.embryo(i).into(&t.hatched)
+			t.last(&t.hatched)
+			t.table.releaseEmbryo(i)
+			continue
+		}
+		t.last(t.table.at(i))
 		t.table.release(i)
 	}
+}
+
+// last reports a connection that was open when the capture ended.
+func (t *Tracker) last(c *connection) {
+	c.gave = analysis.CloseEnd
+	c.flags |= connDetached | connFinished
+	t.report(c)
 }
 
 // report gives a finished connection's facts to the sink, or to where they are to be handed over from.

@@ -1,5 +1,7 @@
 package capture
 
+import "math"
+
 // run is a part of the slabs whose connections in use began in the order in which they lie there.
 type run struct {
 	first int64  // number of the first packet of the next one
@@ -14,23 +16,40 @@ type runs []run
 
 // openRuns are the connections that are in use.
 func (t *Tracker) openRuns() runs {
-	var q runs
-	last := int64(0)
-	for i := uint32(1); i < t.table.slabs.made; i++ {
-		c := t.table.at(i)
-		if c.flags&connFree != 0 {
-			continue
-		}
-		if len(q) == 0 || c.first < last {
-			q = append(q, run{first: c.first, next: i})
-		}
-		last = c.first
-		q[len(q)-1].end = i + 1
-	}
+	q := t.table.runs(nil, 1, t.table.slabs.made)
+	q = t.table.runs(q, embryonic|1, embryonic|t.table.embryos.made)
 	for i := len(q)/2 - 1; i >= 0; i-- {
 		q.sink(i)
 	}
 	return q
+}
+
+// runs appends the runs among the indexes from i to before end.
+func (t *table) runs(q runs, i, end uint32) runs {
+	last := int64(math.MaxInt64)
+	for ; i < end; i++ {
+		first := t.first(i)
+		if first == 0 {
+			continue
+		}
+		if first < last {
+			q = append(q, run{first: first, next: i})
+		}
+		last = first
+		q[len(q)-1].end = i + 1
+	}
+	return q
+}
+
+// first is the number of the first packet of a connection or embryo; 0 if it is in no use.
+func (t *table) first(i uint32) int64 {
+	if i&embryonic != 0 {
+		return t.embryo(i).first
+	}
+	if c := t.at(i); c.flags&connFree == 0 {
+		return c.first
+	}
+	return 0
 }
 
 // pop takes the connection off that began earliest of all.
@@ -38,8 +57,8 @@ func (q *runs) pop(t *table) uint32 {
 	top := &(*q)[0]
 	i := top.next
 	for top.next++; top.next < top.end; top.next++ {
-		if c := t.at(top.next); c.flags&connFree == 0 {
-			top.first = c.first
+		if first := t.first(top.next); first != 0 {
+			top.first = first
 			q.sink(0)
 			return i
 		}

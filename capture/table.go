@@ -21,6 +21,9 @@ type table struct {
 	slabs slabs[connection]
 	free  uint32 // first of the connections given back, chained by next
 
+	embryos    slabs[embryo]
+	embryoFree uint32 // first of the embryos given back, likewise
+
 	mores    slabs[more]
 	moreFree []uint32 // those given back
 	none     more     // of connections that have none; stays zero
@@ -85,7 +88,14 @@ func (t *table) mix(a *Address, port uint16) uint64 {
 func (t *table) find(tag, hint uint32, s *Segment) (i uint32, from analysis.Direction) {
 	mask := uint32(len(t.slots) - 1)
 	src, dst, wide := s.narrow()
-	if hint != 0 && !wide {
+	switch {
+	case hint == 0 || wide:
+	case hint&embryonic != 0:
+		e := t.embryo(hint)
+		if from, same := e.ends.sender(src, dst, s); same && e.packets[analysis.FromClient] != 0 {
+			return hint, from
+		}
+	default:
 		c := t.at(hint)
 		if from, same := c.ends.sender(src, dst, s); same && c.flags&(connDetached|connFree|connWide) == 0 {
 			return hint, from
@@ -97,6 +107,12 @@ func (t *table) find(tag, hint uint32, s *Segment) (i uint32, from analysis.Dire
 			return 0, analysis.FromClient
 		}
 		if e.tag != tag {
+			continue
+		}
+		if e.index&embryonic != 0 {
+			if from, same := t.embryo(e.index).ends.sender(src, dst, s); same && !wide {
+				return e.index, from
+			}
 			continue
 		}
 		c := t.at(e.index)
@@ -142,21 +158,31 @@ func (t *table) setEnds(c *connection, d analysis.Direction, s *Segment) {
 
 // add makes an empty connection and enters it under its tag.
 func (t *table) add(tag uint32) uint32 {
-	i := t.free
-	if i != 0 {
-		c := t.at(i)
-		t.free = c.next
-		*c = connection{}
-	} else {
-		i = t.slabs.add()
-	}
+	i := t.room()
 	t.at(i).tag = tag
+	t.enter(tag, i)
+	return i
+}
+
+// room is the place for a connection that is not in the table yet: empty.
+func (t *table) room() uint32 {
+	i := t.free
+	if i == 0 {
+		return t.slabs.add()
+	}
+	c := t.at(i)
+	t.free = c.links.next
+	*c = connection{}
+	return i
+}
+
+// enter enters an index under its tag.
+func (t *table) enter(tag, i uint32) {
 	if (t.used+1)*4 > len(t.slots)*3 {
 		t.grow()
 	}
 	t.place(slot{tag, i})
 	t.used++
-	return i
 }
 
 func (t *table) place(e slot) {
@@ -179,16 +205,22 @@ func (t *table) grow() {
 	}
 }
 
-// home is the slot at which the search for a connection begins.
-func (t *table) home(i uint32) uint32 { return t.at(i).tag & uint32(len(t.slots)-1) }
+// home is the slot at which the search for a tag begins.
+func (t *table) home(tag uint32) uint32 { return tag & uint32(len(t.slots)-1) }
+
+// slotOf is the slot of an index that is in the table under a tag.
+func (t *table) slotOf(i, tag uint32) uint32 {
+	at := t.home(tag)
+	for t.slots[at].index != i {
+		at = t.home(at + 1)
+	}
+	return at
+}
 
 // detach takes a connection out of the table; it stays in its slab until release.
 func (t *table) detach(i uint32) {
 	mask := uint32(len(t.slots) - 1)
-	hole := t.home(i)
-	for t.slots[hole].index != i {
-		hole = (hole + 1) & mask
-	}
+	hole := t.slotOf(i, t.at(i).tag)
 	// Close the hole: move back what had been pushed past it.
 	for at := (hole + 1) & mask; t.slots[at].index != 0; at = (at + 1) & mask {
 		home := t.slots[at].tag & mask
@@ -223,7 +255,7 @@ func (t *table) release(i uint32) {
 		c.more = 0
 	}
 	c.flags |= connFree
-	c.next = t.free
+	c.links.next = t.free
 	t.free = i
 }
 
@@ -233,32 +265,51 @@ type list struct {
 	length     int
 }
 
+// links are the neighbours of a connection or embryo.
+func (t *table) links(i uint32) *links {
+	if i&embryonic != 0 {
+		return &t.embryo(i).links
+	}
+	return &t.at(i).links
+}
+
 func (l *list) push(t *table, i uint32) {
-	c := t.at(i)
-	c.prev, c.next = l.tail, 0
+	*t.links(i) = links{prev: l.tail}
 	if l.tail == 0 {
 		l.head = i
 	} else {
-		t.at(l.tail).next = i
+		t.links(l.tail).next = i
 	}
 	l.tail = i
 	l.length++
 }
 
 func (l *list) remove(t *table, i uint32) {
-	c := t.at(i)
-	if c.prev == 0 {
-		l.head = c.next
-	} else {
-		t.at(c.prev).next = c.next
-	}
-	if c.next == 0 {
-		l.tail = c.prev
-	} else {
-		t.at(c.next).prev = c.prev
-	}
-	c.prev, c.next = 0, 0
+	k := t.links(i)
+	l.join(t, k.prev, k.next, k.next, k.prev)
+	*k = links{}
 	l.length--
+}
+
+// replace puts another element into the place of i.
+func (l *list) replace(t *table, i, by uint32) {
+	k := *t.links(i)
+	*t.links(by) = k
+	l.join(t, k.prev, by, k.next, by)
+}
+
+// join makes next what follows prev, and before what precedes after. 0 is the list's own end.
+func (l *list) join(t *table, prev, next, after, before uint32) {
+	if prev == 0 {
+		l.head = next
+	} else {
+		t.links(prev).next = next
+	}
+	if after == 0 {
+		l.tail = before
+	} else {
+		t.links(after).prev = before
+	}
 }
 
 // warm visits the memory that the segments of a batch will be looked up in. The processor fetches it for several of them at a time, as
@@ -274,7 +325,7 @@ func (t *table) warm(segments []queued) {
 		segments[i].hint = 0
 		for at, most := tag&mask, mostWarmed; t.slots[at].index != 0 && most > 0; at, most = (at+1)&mask, most-1 {
 			if e := t.slots[at]; e.tag == tag {
-				seen |= uint32(t.at(e.index).flags)
+				seen |= t.visit(e.index)
 				segments[i].hint = e.index
 				break
 			}
@@ -286,9 +337,33 @@ func (t *table) warm(segments []queued) {
 // warmOldest visits what giving up the first connections of a list will need.
 func (t *table) warmOldest(i uint32, most int) {
 	for ; i != 0 && most > 0; most-- {
-		t.warmed |= t.slots[t.home(i)].tag
-		i = t.at(i).next
+		t.warmed |= t.slots[t.home(t.tagOf(i))].tag
+		i = t.links(i).next
 	}
+}
+
+// visit looks at what a segment of a connection or embryo needs first.
+func (t *table) visit(i uint32) uint32 {
+	if i&embryonic != 0 {
+		return t.embryo(i).last
+	}
+	return uint32(t.at(i).flags)
+}
+
+// seen is when the last packet of a connection or embryo came.
+func (t *table) seen(i uint32) int64 {
+	if i&embryonic != 0 {
+		return t.embryo(i).seen
+	}
+	return t.at(i).seen
+}
+
+// tagOf is the tag of a connection or embryo.
+func (t *table) tagOf(i uint32) uint32 {
+	if i&embryonic != 0 {
+		return t.embryo(i).tag
+	}
+	return t.at(i).tag
 }
 
 // mostWarmed is how many slots are looked at for each segment: those in a line of the processor's cache.

@@ -17,6 +17,9 @@ func TestConnectionIsSmall(t *testing.T) {
 	if size, rest := unsafe.Sizeof(c), unsafe.Offsetof(c.first); size != 2*line || rest != line {
 		t.Errorf("a connection takes %d bytes, of which %d serve every packet", size, rest)
 	}
+	if size := unsafe.Sizeof(embryo{}); size != line {
+		t.Errorf("an embryo takes %d bytes", size)
+	}
 	if size := unsafe.Sizeof(more{}); size != line {
 		t.Errorf("and %d more with IPv6 or when it closes", size)
 	}
@@ -104,7 +107,7 @@ func TestListKeepsOrder(t *testing.T) {
 	}
 	l.push(&table, 1)
 	var got []uint32
-	for i := l.head; i != 0; i = table.at(i).next {
+	for i := l.head; i != 0; i = table.links(i).next {
 		got = append(got, i)
 	}
 	if len(got) != 3 || got[0] != 2 || got[1] != 4 || got[2] != 1 || l.tail != 1 || l.length != 3 {

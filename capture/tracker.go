@@ -68,6 +68,7 @@ type Tracker struct {
 	vacant      []uint32      // indexes of attachments not in use
 	spare       []*attachment // to be used again
 	closer      closer        // concludes connections without data
+	hatched     connection    // of an embryo that is reported
 	later       *laterReports // where finished connections go whose facts another goroutine hands over; nil: the tracker does
 	cache       *analysis.CertificateCache
 	looks       looks // connections to be shown early; empty where nobody wants them
@@ -116,6 +117,12 @@ func (t *Tracker) segment(tag, hint uint32, s *Segment) {
 		t.lookAround()
 	}
 	i, d := t.table.find(tag, hint, s)
+	if i&embryonic != 0 {
+		if t.grows(i, t.table.embryo(i), d, s) {
+			return
+		}
+		i = t.hatch(i)
+	}
 	if i != 0 && s.Flags&(flagSYN|flagRST) == flagSYN {
 		switch c := t.table.at(i); {
 		case t.options.Early == nil && c.repeats(d, s):
@@ -128,6 +135,10 @@ func (t *Tracker) segment(tag, hint uint32, s *Segment) {
 		}
 	}
 	if i == 0 {
+		if src, dst, wide := s.narrow(); !wide && t.conceives(s) {
+			t.conceive(tag, src, dst, s)
+			return
+		}
 		i, d = t.begin(tag, s)
 	}
 	c := t.table.at(i)

@@ -23,7 +23,7 @@ func (t *Tracker) warmNext() {
 		seen += int64(c.tag) + int64(c.flags)
 	}
 	for i := range gone {
-		seen += int64(t.table.slots[t.table.home(gone[i].index)].tag)
+		seen += int64(t.table.slots[t.table.home(t.table.at(gone[i].index).tag)].tag)
 	}
 	t.table.warmed += uint32(seen)
 }
