@@ -53,8 +53,8 @@ type TrackerStats struct {
 // Tracker makes connections of segments: it finds each segment's connection, puts its bytes in order, shows them to an
 // analysis.Conn, and hands the facts over when the connection is finished. It is not safe for concurrent use.
 //
-// Memory: 128 bytes and a table slot or two for a connection without data, 64 more with IPv6 or when it closes. One with data has an analysis.Conn, and for each
-// direction at most maxHeldBytes out of order and keptForComparison delivered, both bounded by maxLent over all connections.
+// Memory: 64 bytes and a table slot or two for a half-open connection, 128 for others without data, 64 more with IPv6 or when it
+// closes. One with data has an analysis.Conn, and for each direction at most maxHeldBytes out of order and keptForComparison delivered, both bounded by maxLent over all connections.
 type Tracker struct {
 	reassembler
 	options     TrackerOptions
