@@ -67,6 +67,7 @@ type stream struct {
 	message   []byte              // a handshake message that is not complete yet
 	first     [maxFirstBytes]byte // the stream's first bytes
 	seeked    int                 // bytes searched so far in this phase
+	seekedAt  Moment              // where the last of them came from; valid iff resyncing
 	after     int                 // bytes of the present call behind those being read, which are from the buffer
 	ended     bool                // finish was called
 	abandoned bool                // Abandon was called

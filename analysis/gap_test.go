@@ -161,3 +161,53 @@ func TestOneSided(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestAlertBehindGap: what is said of an alert behind lost bytes claims nothing of them, and names the packet that brought it, not the
+// one that showed that nothing follows.
+func TestAlertBehindGap(t *testing.T) {
+	hello := handshake(clientHello(modern))
+	for name, script := range map[string]transcript{
+		"both hellos lost":        {client(hello[:2]), loses(FromClient, 400), server("\x16\x03"), loses(FromServer, 900), server(alert(alertUnknownCA))},
+		"the server's hello":      {client(hello), loses(FromServer, 900), server(alert(alertUnexpectedMessage))},
+		"by the client":           {client(hello), loses(FromServer, 900), client(alert(alertUnknownCA))},
+		"by the client, no hello": {client(hello[:2]), loses(FromClient, 400), server("\x16\x03"), loses(FromServer, 900), client(alert(alertUnknownCA))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			alertIn := int64(len(script)) + 3
+			who := script[len(script)-1].d
+			c := script.and(finBy(who)...).diagnosed(testServer)
+			if len(c.TLS.Alerts) != 1 || c.TLS.Alerts[0].Packet != alertIn {
+				t.Fatalf("alerts %v, want one of packet %d", c.TLS.Alerts, alertIn)
+			}
+			for _, f := range c.Findings {
+				if strings.Contains(f.Meaning, "before") && !strings.Contains(f.Meaning, "lacks bytes") {
+					t.Errorf("%s: %s", f.Code, f.Meaning)
+				}
+				if f.Code != CodeCaptureLoss && f.Evidence[len(f.Evidence)-1].Packet != alertIn {
+					t.Errorf("%s: evidence %v, want packet %d", f.Code, f.Evidence, alertIn)
+				}
+			}
+			if len(c.Findings) < 2 {
+				t.Errorf("findings %v", c.Findings)
+			}
+		})
+	}
+}
+
+// TestLostHelloIsNotRefused: handshake_failure after the client's Certificate is not about its hello, even if the server's is lost.
+func TestLostHelloIsNotRefused(t *testing.T) {
+	c := transcript{client(handshake(clientHello(modern))), loses(FromServer, 900), client(handshake(certificateMessage()), handshake(cke)), server(alert(alertHandshakeFailure))}.and(finBy(FromServer)...).diagnosed(testServer)
+	for _, f := range c.Findings {
+		if f.Code == CodeCipherMismatch {
+			t.Errorf("%s: %s", f.Code, f.Meaning)
+		}
+	}
+}
+
+// TestLostAfterHeader: who sent a PROXY header and then bytes that are not in the capture may have wanted TLS.
+func TestLostAfterHeader(t *testing.T) {
+	c := transcript{client("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"), loses(FromClient, 500)}.and(finBy(FromServer)...).diagnosed(testOther)
+	if c.Outcome != OutcomePartial {
+		t.Errorf("outcome %v", c.Outcome)
+	}
+}

@@ -115,6 +115,8 @@ func (v *view) outcomeUnanswered() Outcome {
 		return OutcomeRejectedByServer
 	case v.expectTLS():
 		return OutcomePlaintextToTLS
+	case c.Missed > 0 && (c.Protocol == ProtocolProxyV1 || c.Protocol == ProtocolProxyV2):
+		return OutcomePartial // the capture lacks what followed the header
 	}
 	return OutcomePlaintext
 }

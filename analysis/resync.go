@@ -14,6 +14,7 @@ func (c *Conn) resync(d Direction, p []byte) []byte {
 	s := &c.stream[d]
 	n := min(len(p), maxResync-len(s.buf), maxResyncTotal-s.seeked)
 	s.buf = append(s.buf, p[:n]...)
+	s.seekedAt = Moment{c.at, c.packet}
 	i, found := findBoundary(s.buf, false)
 	if found {
 		s.after = len(p) - n
@@ -61,11 +62,15 @@ func (c *Conn) midStream(b []byte) bool {
 	return tlswire.ContentType(b[0]) == tlswire.ContentTypeApplicationData
 }
 
-// endResync takes a last candidate whose records fill the window exactly: no more bytes come that could confirm it.
+// endResync takes a last candidate whose records fill the window exactly: no more bytes come that could confirm it. They came before
+// whatever told that.
 func (c *Conn) endResync(d Direction) {
 	s, f := &c.stream[d], &c.facts.Stream[d]
 	if i, found := findBoundary(s.buf, true); found {
+		end := Moment{c.at, c.packet}
+		c.at, c.packet = s.seekedAt.At, s.seekedAt.Packet
 		c.resume(d, i)
+		c.at, c.packet = end.At, end.Packet
 	} else if f.Protocol == ProtocolNone && f.Bytes > f.Missed {
 		f.Protocol = ProtocolUnknown
 	}

@@ -110,7 +110,10 @@ func (v *view) helloRefused(codes ...tlswire.AlertCode) (*tlswire.ClientHello, *
 // server of TLS 1.2 may still find that it cannot sign.
 func (v *view) pastHello() bool {
 	t := v.f.TLS
-	return t.ServerHello != nil && (t.HelloDone || t.ClientKeyExchange || v.f.Stream[FromClient].EarlyGap || v.f.Stream[FromServer].EarlyGap)
+	if t.ServerHello == nil { // not sent, or not captured
+		return t.ClientKeyExchange || t.Certificates[FromClient].seen || t.Certificates[FromServer].seen
+	}
+	return t.HelloDone || t.ClientKeyExchange || v.f.Stream[FromClient].EarlyGap || v.f.Stream[FromServer].EarlyGap
 }
 
 func (v *view) versionMismatch() {

@@ -115,9 +115,12 @@ func (v *view) connectionReset() {
 
 // stage says how far the handshake had come, as a phrase that can follow "closed".
 func (v *view) stage() string {
-	t := v.f.TLS
+	t, c, s := v.f.TLS, &v.f.Stream[FromClient], &v.f.Stream[FromServer]
+	hello := t != nil && (t.ClientHello != nil || t.SSLv2 != nil)
 	switch {
-	case t == nil || t.ClientHello == nil && t.SSLv2 == nil:
+	case (c.EarlyGap || c.StartMissed) && !(hello && t.ClientKeyExchange), (s.EarlyGap || s.StartMissed) && t.ServerHello == nil:
+		return "at a place that cannot be told, for the capture lacks bytes before it"
+	case !hello:
 		return "before a ClientHello had come"
 	case t.ServerHello == nil:
 		return "after the ClientHello, before the server's hello"
@@ -168,7 +171,7 @@ func (v *view) handshakeAbandoned() {
 // alertFirst is the alert that the client began with, nil if it did not.
 func (v *view) alertFirst() *Alert {
 	t := v.f.TLS
-	if t.ClientHello != nil || t.SSLv2 != nil || len(t.Alerts) == 0 || t.Alerts[0].From != FromClient {
+	if t.ClientHello != nil || t.SSLv2 != nil || len(t.Alerts) == 0 || t.Alerts[0].From != FromClient || v.f.Stream[FromClient].Missed > 0 {
 		return nil
 	}
 	return &t.Alerts[0]
@@ -241,7 +244,10 @@ func (v *view) oneSidedCapture() {
 
 func (v *view) captureLoss() {
 	c, s := &v.f.Stream[FromClient], &v.f.Stream[FromServer]
-	if v.f.oneSided() || !(c.EarlyGap && !c.StartMissed || s.EarlyGap && !s.StartMissed) {
+	lost := func(s *StreamFacts, syn bool) bool { // else the capture begins in mid-stream
+		return s.EarlyGap && (!s.StartMissed || syn && s.Missed > 0)
+	}
+	if v.f.oneSided() || !lost(c, v.f.TCP.SYN) && !lost(s, v.f.TCP.SYNACK) {
 		return
 	}
 	f := v.add(CodeCaptureLoss, Certain, "not in the capture are "+count(c.Missed, "byte")+" of the client and "+itoa(s.Missed)+" of the server, some of them from the handshake: findings that rest on what is absent may be wrong")

@@ -61,17 +61,29 @@ func (l *lane) told() {
 	}
 }
 
-// unblock gives up waiting for what the next bytes answer, and the hole that is before that.
+// unblock gives up waiting for what the next bytes answer, and the hole that is before that. Where both sides wait, because neither SYN is
+// in the capture, who is answered comes first.
 func (l *lane) unblock() {
-	if o := l.other(); len(o.s.held) > 0 && !o.blocked() {
+	if o := l.other(); len(o.s.held) > 0 && (!o.blocked() || l.replies()) {
 		at := l.h.next
-		o.fillHole()
+		if o.blocked() {
+			o.drain(stretch{}, true)
+		} else {
+			o.fillHole()
+		}
 		o.update()
 		if l.drain(stretch{}, false); l.h.next != at {
 			return
 		}
 	}
 	l.drain(stretch{}, true)
+}
+
+// replies reports whether the next bytes, which are here, acknowledge bytes of the other side that were not told.
+func (l *lane) replies() bool {
+	a := l.s.held[0].answer
+	n := ahead(a.ack, l.c.half[l.d^1].next)
+	return a.ok && n > 0 && n <= plausibleAhead
 }
 
 // unanchored reports whether nothing says where the stream begins and nothing of it was told: its SYN may be captured after its first

@@ -100,3 +100,19 @@ func TestLossDoesNotBlock(t *testing.T) {
 		}
 	}
 }
+
+// TestWithoutSYN: in a capture that starts after the SYNs, or keeps no packets without data, nothing says where a stream begins, so both
+// sides wait to the end. They are told in the order in which they answered each other, whoever closed first.
+func TestWithoutSYN(t *testing.T) {
+	const keyExchangeAlertsViolations = "true 1 2" // as of the whole dialogue, whose hellos are malformed
+	scripts := map[string][]sent{"the SYNs": dialogue()[2:], "the handshake of TCP": dialogue()[3:]}
+	scripts["all without data but the ends"] = slices.Delete(dialogue()[3:], 6, 7)
+	if whole := tellDialogue(dialogue(), [2]uint16{40000, 2379}); !strings.Contains(whole, keyExchangeAlertsViolations) {
+		t.Fatal(whole)
+	}
+	for name, script := range scripts {
+		if got := tellDialogue(script, [2]uint16{40000, 2379}); !strings.Contains(got, keyExchangeAlertsViolations) {
+			t.Errorf("without %s: %s", name, got)
+		}
+	}
+}
