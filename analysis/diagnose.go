@@ -2,7 +2,6 @@ package analysis
 
 import (
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -41,7 +40,7 @@ type Diagnoser struct {
 	Expectations Expectations // no ports at all means DefaultExpectations
 	servers      servers
 	series       series
-	pasted       map[Code]pasted // the latest of each code
+	pasted       pastedFixes
 	view         view
 }
 
@@ -58,7 +57,7 @@ func (d *Diagnoser) begin() {
 	if d.servers != nil {
 		return
 	}
-	d.servers, d.series, d.pasted = make(servers), newSeries(), make(map[Code]pasted)
+	d.servers, d.series, d.pasted = make(servers), newSeries(), make(pastedFixes)
 	if e := &d.Expectations; len(e.ClientPorts)+len(e.PeerPorts)+len(e.MetricsPorts) == 0 {
 		p := DefaultExpectations()
 		e.ClientPorts, e.PeerPorts, e.MetricsPorts = p.ClientPorts, p.PeerPorts, p.MetricsPorts
@@ -201,8 +200,8 @@ type view struct {
 	silent   bool   // nobody sent a byte
 	known    habits // of the server, this connection included; not looked up for a silent one
 	expect   *Expectations
-	pasted   map[Code]pasted // nil: nothing is remembered
-	shape    Shape           // of a silent connection it says nothing
+	pasted   pastedFixes // nil: nothing is remembered
+	shape    Shape       // of a silent connection it says nothing
 	result   Outcome
 	found    []Finding
 }
@@ -279,6 +278,9 @@ func (v *view) has(code Code) bool {
 	return false
 }
 
+// usualEvidence is how many pieces of evidence few findings have more than.
+const usualEvidence = 3
+
 // saw adds evidence to a finding.
 func (f *Finding) saw(from Direction, packet int64, at time.Time, text string) *Finding {
 	return f.sawBytes(from, packet, at, text, nil)
@@ -286,6 +288,9 @@ func (f *Finding) saw(from Direction, packet int64, at time.Time, text string) *
 
 func (f *Finding) sawBytes(from Direction, packet int64, at time.Time, text string, b []byte) *Finding {
 	if len(f.Evidence) < maxEvidence {
+		if f.Evidence == nil {
+			f.Evidence = make([]Evidence, 0, usualEvidence)
+		}
 		b = append([]byte(nil), b[:min(len(b), maxEvidenceBytes)]...)
 		f.Evidence = append(f.Evidence, Evidence{Text: text, Packet: packet, At: at, From: from.String(), Bytes: b})
 	}
@@ -343,48 +348,6 @@ func (v *view) findings() []Finding {
 // otherServer words a title for a server that is not on one of etcd's ports. Meanings hold names from the wire, kubeadm's CA is called
 // etcd-ca, so they stay as they are.
 var otherServer = strings.NewReplacer("etcd's", "the server's", "etcd", "the server")
-
-// pasted are a finding's fixes with the server's address in them. A failure rarely comes alone.
-type pasted struct {
-	server   netip.AddrPort
-	endpoint Endpoint
-	from, to []string
-}
-
-// paste puts the server's address where the catalogue's commands say HOST, so that they can be pasted. A peer port's client port
-// is the first one expected, on the same address; a server on another port is meant itself.
-func (v *view) paste(code Code, fixes []string) []string {
-	if !v.f.Server.IsValid() || !slices.ContainsFunc(fixes, func(s string) bool { return strings.Contains(s, "HOST") }) {
-		return fixes
-	}
-	if p := v.pasted[code]; p.server == v.f.Server && p.endpoint == v.endpoint && slices.Equal(p.from, fixes) {
-		return p.to
-	}
-	replacer := strings.NewReplacer(
-		"HOST:2379", v.at(EndpointClient, v.expect.ClientPorts, 2379),
-		"HOST:2380", v.at(EndpointPeer, v.expect.PeerPorts, 2380),
-		"HOST", v.f.Server.Addr().String())
-	out := make([]string, len(fixes))
-	for i, s := range fixes {
-		out[i] = replacer.Replace(s)
-	}
-	if v.pasted != nil {
-		v.pasted[code] = pasted{v.f.Server, v.endpoint, fixes, out}
-	}
-	return out
-}
-
-// at is the server's address with the port of an endpoint: its own when it is one, else the first expected.
-func (v *view) at(e Endpoint, ports []uint16, usual uint16) string {
-	port := usual
-	switch {
-	case v.endpoint == e, v.endpoint == EndpointOther, v.endpoint == EndpointMetrics:
-		port = v.f.Server.Port()
-	case len(ports) > 0:
-		port = ports[0]
-	}
-	return netip.AddrPortFrom(v.f.Server.Addr(), port).String()
-}
 
 // The alert codes that the rules speak of (RFC 8446, Section 6; RFC 5246, Section 7.2).
 const (
