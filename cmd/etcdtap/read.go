@@ -121,6 +121,7 @@ func (e *environment) read(ctx context.Context, names []string, f *readFlags) er
 	if err := e.expect(&f.deploy, &scope.expect); err != nil {
 		return err
 	}
+	e.collectLater()
 	files, err := openFiles(names, e.stdin)
 	if err != nil {
 		return err
