@@ -313,10 +313,13 @@ func (l *list) join(t *table, prev, next, after, before uint32) {
 }
 
 // warm visits the memory that the segments of a batch will be looked up in. The processor fetches it for several of them at a time, as
-// it cannot when each has to be found before the next one is looked at: of a million connections hardly one is in its caches.
+// it cannot when each has to be found before the next one is looked at: of a million connections hardly one is in its caches. Where
+// the visits go is worked out before the first of them, for the less there is between two of them the more are under way at a time.
+// There are at most inlineBatch segments.
 func (t *table) warm(segments []queued) {
 	mask := uint32(len(t.slots) - 1)
-	var seen uint32
+	var lines [inlineBatch]*uint32
+	n, seen := 0, uint32(0)
 	for i := range segments {
 		seen |= t.slots[segments[i].tag&mask].tag
 	}
@@ -325,11 +328,15 @@ func (t *table) warm(segments []queued) {
 		segments[i].hint = 0
 		for at, most := tag&mask, mostWarmed; t.slots[at].index != 0 && most > 0; at, most = (at+1)&mask, most-1 {
 			if e := t.slots[at]; e.tag == tag {
-				seen |= t.visit(e.index)
 				segments[i].hint = e.index
+				lines[n] = t.line(e.index)
+				n++
 				break
 			}
 		}
+	}
+	for _, line := range lines[:n] {
+		seen |= *line
 	}
 	t.warmed = seen
 }
@@ -342,12 +349,12 @@ func (t *table) warmOldest(i uint32, most int) {
 	}
 }
 
-// visit looks at what a segment of a connection or embryo needs first.
-func (t *table) visit(i uint32) uint32 {
+// line is within the cache line of a connection or embryo that its segments need first.
+func (t *table) line(i uint32) *uint32 {
 	if i&embryonic != 0 {
-		return t.embryo(i).last
+		return &t.embryo(i).last
 	}
-	return uint32(t.at(i).flags)
+	return &t.at(i).half[0].next
 }
 
 // seen is when the last packet of a connection or embryo came.
