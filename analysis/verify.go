@@ -212,14 +212,13 @@ func issuersProblem(chain []*Certificate, at time.Time) (problem, bool) {
 	return problem{CodeClientCertChainInvalid, Likely, text + "Go finds: " + brief(invalid.Error())}, true
 }
 
-// issuersOf follows the issuers' names from a certificate through those that came with it. Each is used once.
+// issuersOf follows the issuers' names from a certificate through those that came with it. Each name is used once: with two of one name
+// there is more than one way up, and of fifteen there are so many that crypto/x509 checks a hundred signatures before it gives up.
 func issuersOf(c *x509.Certificate, chain []*Certificate) []*x509.Certificate {
 	var path []*x509.Certificate
 	for range chain {
-		i := slices.IndexFunc(chain, func(n *Certificate) bool {
-			return n.X509 != nil && bytes.Equal(n.X509.RawSubject, c.RawIssuer) && !slices.Contains(path, n.X509)
-		})
-		if i < 0 || bytes.Equal(c.RawIssuer, c.RawSubject) {
+		i := slices.IndexFunc(chain, func(n *Certificate) bool { return n.X509 != nil && bytes.Equal(n.X509.RawSubject, c.RawIssuer) })
+		if i < 0 || bytes.Equal(c.RawIssuer, c.RawSubject) || slices.Contains(path, chain[i].X509) {
 			break
 		}
 		c = chain[i].X509
