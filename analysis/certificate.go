@@ -40,6 +40,7 @@ type CertificateCache struct {
 	certs map[uint64]*Certificate
 	names map[uint64]name
 	bytes int
+	read  int // bytes of DER that were not remembered, ever
 	seed  maphash.Seed
 
 	clientHellos, serverHellos helloKinds
@@ -100,6 +101,7 @@ func (k *CertificateCache) Certificate(der []byte) *Certificate {
 	c := ParseCertificate(bytes.Clone(der))
 	k.certs[h] = c
 	k.bytes += len(der)
+	k.read += len(der)
 	return c
 }
 
@@ -112,6 +114,7 @@ func (k *CertificateCache) Name(der []byte) (raw []byte, text string) {
 	n := name{raw: bytes.Clone(der), text: nameText(der)}
 	k.names[h] = n
 	k.bytes += len(der)
+	k.read += len(der)
 	return n.raw, n.text
 }
 

@@ -27,6 +27,7 @@ type Conn struct {
 	keys   KeySource // nil: none
 	plain  []byte    // scratch: the content of an opened record
 	ders   [][]byte  // scratch
+	own    int       // see Held: bytes of what is not shared with other connections
 	told   int64     // counts what was told, to tell what came first whatever its packet and time
 	done   bool      // Facts was called
 	used   bool      // something was told of the streams
@@ -76,6 +77,22 @@ type stream struct {
 	unseal    unsealing           // opens protected records, where there are keys
 }
 
+// What a Conn takes in bytes, for Held: itself with what its producer has beside it, a hello that is read by itself, for each byte of a
+// certificate or name that nobody presented before what crypto/x509 makes of it, and its buffers.
+const (
+	bytesOfConn   = 3 << 10
+	bytesOfHello  = 2 << 10
+	timesOfDER    = 6
+	timesOfBuffer = 2 // of its contents: it grows by more than it needs, and was copied to do so
+)
+
+// Held is about how many bytes of memory c takes: its buffers, as far as they are full, and what was read of no connection before. It
+// depends on nothing but what was told. It is cheap.
+func (c *Conn) Held() int {
+	client, server := &c.stream[FromClient], &c.stream[FromServer]
+	return bytesOfConn + c.own + timesOfBuffer*(len(client.buf)+len(client.message)+len(server.buf)+len(server.message))
+}
+
 // NewConn begins the observation of a connection at its first packet, or when the proxy accepted it.
 func NewConn(client, server netip.AddrPort, at time.Time) *Conn {
 	c := new(Conn)
@@ -91,7 +108,7 @@ func (c *Conn) Reset(client, server netip.AddrPort, at time.Time) {
 		return
 	}
 	c.facts = Facts{Client: client, Server: server, Start: at, End: at}
-	c.used = false
+	c.used, c.own = false, 0
 	t := &c.tls
 	shape, alerts, violations := [2][]RecordShape{t.Encrypted[0].Shape, t.Encrypted[1].Shape}, t.Alerts, t.Violations
 	chains, names, raws := [2][]*Certificate{t.Certificates[0].Chain, t.Certificates[1].Chain}, t.CertificateRequest.Authorities, t.CertificateRequest.RawAuthorities

@@ -179,9 +179,11 @@ func (c *Conn) certificates(d Direction, body []byte) *tlswire.SyntaxError {
 		c.cache = new(CertificateCache)
 	}
 	f.Chain = f.Chain[:0]
+	read := c.cache.read
 	for _, der := range c.ders[:min(len(c.ders), maxChain)] {
 		f.Chain = append(f.Chain, c.cache.Certificate(der))
 	}
+	c.own += timesOfDER * (c.cache.read - read)
 	f.More = max(0, len(c.ders)-maxChain)
 	clear(c.ders) // they point into the caller's buffer
 	f.Packet, f.At, f.seen, f.decrypted = c.packet, c.at, true, c.stream[d].unseal.reading
@@ -203,10 +205,12 @@ func (c *Conn) certificateRequest(body []byte) *tlswire.SyntaxError {
 	}
 	f := &c.tls.CertificateRequest
 	f.Authorities, f.RawAuthorities = f.Authorities[:0], f.RawAuthorities[:0]
+	read := c.cache.read
 	for _, der := range r.Authorities[:min(len(r.Authorities), maxAuthorities)] {
 		raw, text := c.cache.Name(der)
 		f.Authorities, f.RawAuthorities = append(f.Authorities, text), append(f.RawAuthorities, raw)
 	}
+	c.own += timesOfDER * (c.cache.read - read)
 	f.More = max(0, len(r.Authorities)-maxAuthorities)
 	f.Packet, f.Visibility = c.packet, Seen
 	if c.stream[FromServer].unseal.reading {

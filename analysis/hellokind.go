@@ -134,6 +134,7 @@ func (c *Conn) parseClientHello(s *stream, body []byte) *tlswire.SyntaxError {
 	h := &c.parsed.client
 	err := h.Unmarshal(body)
 	s.ownClientHello(h, len(body))
+	c.own += bytesOfHello + 2*len(body)
 	c.random[FromClient], h.Random = h.Random, [32]byte{}
 	c.tls.ClientHello = h
 	return err
@@ -164,6 +165,7 @@ func (c *Conn) parseServerHello(s *stream, body []byte) (*tlswire.ServerHello, *
 	h := &c.parsed.server
 	err := h.Unmarshal(body)
 	s.ownServerHello(h, len(body))
+	c.own += bytesOfHello + 2*len(body)
 	if c.random[FromServer] = h.Random; !h.HelloRetryRequest() {
 		h.Random = [32]byte{}
 	}

@@ -47,6 +47,22 @@ func (t *Tracker) makeRoom() {
 	}
 }
 
+// observeLess gives up those that were silent longest until what observers hold is within its bound. The memory of those given up comes
+// back as soon as they are handed over, which is next.
+func (t *Tracker) observeLess() {
+	for t.observed > t.options.MaxObserved && t.active.length > 0 {
+		i := t.whole(t.active.head)
+		if c := t.table.at(i); c.attached() {
+			x := t.attachments[c.stream]
+			t.observed -= x.held
+			x.held = 0
+		}
+		t.stats.Evicted++
+		t.giveUp(i, analysis.CloseEvicted)
+	}
+	t.expire()
+}
+
 // begun counts a connection that has begun.
 func (t *Tracker) begun() {
 	t.stats.Connections++
@@ -339,6 +355,7 @@ func (t *Tracker) attach(c *connection) {
 // detach takes a finished connection's attachment from it, and the buffers of that back.
 func (t *Tracker) detach(c *connection) {
 	x := t.attachments[c.stream]
+	t.observed -= x.held
 	for d := range x.store {
 		x.store[d].empty(&t.buffers)
 	}

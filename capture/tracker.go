@@ -15,6 +15,10 @@ type TrackerOptions struct {
 	// MaxConnections is how many unfinished connections are kept; the one that was silent longest is given up for a new one.
 	// The default is a million.
 	MaxConnections int
+	// MaxObserved is how many bytes the observers of unfinished connections, which are those with data, may take together. Beyond
+	// them the connections that were silent longest are given up. The default is 256 MiB: fifty thousand that have sent no more than
+	// a ClientHello.
+	MaxObserved int
 	// ServerPorts reports whether servers listen on a port, to tell who is who when no SYN was seen. Nil means that none
 	// is known.
 	ServerPorts func(port uint16) bool
@@ -30,6 +34,7 @@ type TrackerOptions struct {
 const (
 	defaultIdleTimeout    = time.Hour
 	defaultMaxConnections = 1_000_000
+	defaultMaxObserved    = 256 << 20
 )
 
 // TrackerStats counts what a Tracker has seen.
@@ -38,7 +43,7 @@ type TrackerStats struct {
 	Connections     int64 // begun
 	PeakConnections int   // most of them at one time, lingering ones included
 	Idle            int64 // given up after IdleTimeout
-	Evicted         int64 // given up for MaxConnections
+	Evicted         int64 // given up for MaxConnections or MaxObserved
 	Replaced        int64 // given up for a new connection between the same endpoints
 	Implausible     int64 // segments with sequence numbers that cannot belong to their connection; ignored
 	IgnoredResets   int64 // RSTs that no receiver would heed
@@ -65,6 +70,7 @@ type Tracker struct {
 	buried      queue[buried] // handed over before they had lingered, in that order
 	untilWarm   int           // how many more are handed over before those that follow are visited
 	attachments []*attachment // by connection.stream; 0 is never used
+	observed    int           // bytes that the attachments' observers hold, as far as they were counted: see MaxObserved
 	vacant      []uint32      // indexes of attachments not in use
 	spare       []*attachment // to be used again
 	closer      closer        // concludes connections without data
@@ -83,6 +89,9 @@ func NewTracker(o TrackerOptions, sink ConnectionSink) *Tracker {
 	}
 	if o.MaxConnections <= 0 {
 		o.MaxConnections = defaultMaxConnections
+	}
+	if o.MaxObserved <= 0 {
+		o.MaxObserved = defaultMaxObserved
 	}
 	if o.Linger <= 0 {
 		o.Linger = time.Duration(lingerTime)
@@ -113,6 +122,9 @@ func (t *Tracker) Segment(p *Packet, s *Segment) {
 func (t *Tracker) segment(tag, hint uint32, s *Segment) {
 	t.stats.Segments++
 	t.expire()
+	if t.observed > t.options.MaxObserved {
+		t.observeLess()
+	}
 	if t.looks.head < len(t.looks.queue) {
 		t.lookAround()
 	}
@@ -278,6 +290,9 @@ func (t *Tracker) data(c *connection, d analysis.Direction, s *Segment, seq uint
 	}
 	l.answers(s)
 	l.arrive(stretch{seq, s.Length, s.Payload})
+	held := l.x.conn.Held()
+	t.observed += held - l.x.held
+	l.x.held = held
 	return d
 }
 

@@ -16,7 +16,7 @@ func FuzzTracker(f *testing.F) {
 	hello := append([]byte{22, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3}, make([]byte, 600)...)
 	f.Fuzz(func(t *testing.T, script []byte) {
 		var bytes, missed, begun, ended int64
-		tr := NewTracker(TrackerOptions{MaxConnections: 3, ServerPorts: etcdPorts}, func(f *analysis.Facts) {
+		tr := NewTracker(TrackerOptions{MaxConnections: 3, MaxObserved: 10 << 10, ServerPorts: etcdPorts}, func(f *analysis.Facts) {
 			ended++
 			for d, s := range f.Stream {
 				if s.Bytes < s.Missed || s.Missed < 0 {

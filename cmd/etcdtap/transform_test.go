@@ -27,9 +27,9 @@ func TestTransformed(t *testing.T) {
 			workers := 1
 			for _, kind := range []func([]datagram) map[string][][]byte{linked, tunnelled, cutUp, headed, wrapped, stored, seenTwice} {
 				for what, files := range kind(list) {
-					got := readFiles(t, files, workers)
+					got := readFiles(t, files, capture.PipelineOptions{Workers: workers})
 					sameTold(t, fmt.Sprintf("%s, %d workers", what, workers), want, told(t, got))
-					if workers = workers%4 + 1; workers == 1 && !bytes.Equal(got, readFiles(t, files, 1)) {
+					if workers = workers%4 + 1; workers == 1 && !bytes.Equal(got, readFiles(t, files, capture.PipelineOptions{Workers: 1})) {
 						t.Errorf("%s: another output with 4 workers than with one", what)
 					}
 				}
@@ -39,7 +39,7 @@ func TestTransformed(t *testing.T) {
 }
 
 // readFiles reads several files together as JSON.
-func readFiles(t testing.TB, files [][]byte, workers int) []byte {
+func readFiles(t testing.TB, files [][]byte, o capture.PipelineOptions) []byte {
 	t.Helper()
 	var list []*capture.File
 	for i, b := range files {
@@ -53,7 +53,7 @@ func readFiles(t testing.TB, files [][]byte, workers int) []byte {
 	e := &environment{stdout: &out, stderr: io.Discard, log: zap.NewNop()}
 	flags := &outputFlags{formatFlags: formatFlags{output: "json", color: "never"}, certs: true}
 	s := scope{all: true, expect: analysis.DefaultExpectations()}
-	if err := e.report(context.Background(), list, s, capture.PipelineOptions{Workers: workers}, nil, flags); err != nil {
+	if err := e.report(context.Background(), list, s, o, nil, flags); err != nil {
 		t.Error(err)
 	}
 	return out.Bytes()

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/etcdtap/etcdtap/capture"
 	"github.com/etcdtap/etcdtap/capture/capturetest"
 )
 
@@ -67,6 +68,33 @@ func TestWorkersGenerated(t *testing.T) {
 				sameForAllWorkers(t, "-o", "json", "--certs", name)
 				sameForAllWorkers(t, "-o", "json", "--all", "--max-connections", "100", "--idle-timeout", "20ms", name)
 			})
+		}
+	}
+}
+
+// TestWorkersObserved: nor does it when connections with data have to be given up for memory.
+func TestWorkersObserved(t *testing.T) {
+	library, err := capturetest.NewLibrary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []string{"handshakes", "mix"} {
+		o, _ := capturetest.Kind(kind, 20_000)
+		o.Concurrency = 2000
+		var file bytes.Buffer
+		if _, err := library.Write(&file, o); err != nil {
+			t.Fatal(err)
+		}
+		options := capture.TrackerOptions{MaxObserved: 1 << 20}
+		want := readFiles(t, [][]byte{file.Bytes()}, capture.PipelineOptions{Workers: 1, TrackerOptions: options})
+		if n := bytes.Count(want, []byte(`"ended":"evicted"`)); n < 100 {
+			t.Errorf("%s: %d connections were given up", kind, n)
+		}
+		for workers := 2; workers <= 4; workers++ {
+			got := readFiles(t, [][]byte{file.Bytes()}, capture.PipelineOptions{Workers: workers, TrackerOptions: options})
+			if !bytes.Equal(got, want) {
+				t.Errorf("%s: %d workers print something else than one, from byte %d on:\n%s\n%s", kind, workers, differsAt(got, want), rest(want, got), rest(got, want))
+			}
 		}
 	}
 }
