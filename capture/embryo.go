@@ -29,7 +29,7 @@ func (t *table) embryo(i uint32) *embryo { return t.embryos.at(i &^ embryonic) }
 
 // conceives reports whether an unknown segment begins an embryo. Who is shown connections early wants them whole.
 func (t *Tracker) conceives(s *Segment) bool {
-	return s.Flags == flagSYN && s.Length == 0 && t.options.Early == nil
+	return s.Flags&^flagsECN == flagSYN && s.Length == 0 && t.options.Early == nil
 }
 
 // conceive makes the embryo that a SYN begins.
@@ -49,15 +49,15 @@ func (t *Tracker) conceive(tag, src, dst uint32, s *Segment) {
 // nothing would change but who was seen, and how often.
 func (t *Tracker) grows(i uint32, e *embryo, d analysis.Direction, s *Segment) bool {
 	const server = analysis.FromServer
-	distance := t.packet - e.first
+	distance, flags := t.packet-e.first, s.Flags&^flagsECN
 	switch {
 	case s.Length > 0 || e.packets[d] == math.MaxUint16 || uint64(distance) > math.MaxUint32:
 		return false
 	case d == analysis.FromClient:
-		if s.Flags != flagSYN || s.Seq+1 != e.start[d] {
+		if flags != flagSYN || s.Seq+1 != e.start[d] {
 			return false
 		}
-	case s.Flags != flagSYN|flagACK || s.Ack != e.start[analysis.FromClient]:
+	case flags != flagSYN|flagACK || s.Ack != e.start[analysis.FromClient]:
 		return false
 	case e.packets[server] == 0:
 		e.start[server] = s.Seq + 1

@@ -57,10 +57,13 @@ func randomOpenings(rnd *rand.Rand, slow bool) (script []sent) {
 			after = time.Duration(rnd.IntN(1000)) * time.Millisecond
 		}
 		s := sent{from: "c", flags: syn, seq: number, ports: [2]uint16{port, 2379}, after: after}
+		if rnd.IntN(10) == 0 {
+			s.flags |= flagsECN
+		}
 		switch n := rnd.IntN(20); {
 		case n < 8:
 		case n < 15:
-			s.from, s.flags, s.seq, s.ack = "s", syn|ack, 499+100*uint32(rnd.IntN(12)/11), number+1
+			s.from, s.flags, s.seq, s.ack = "s", s.flags|ack, 499+100*uint32(rnd.IntN(12)/11), number+1
 		case n < 16:
 			s.flags, s.seq, s.ack = ack, number+1, 500
 		case n < 17:

@@ -14,6 +14,9 @@ const (
 	flagRST = 1 << 2
 	flagPSH = 1 << 3
 	flagACK = 1 << 4
+
+	// flagsECN are ECE and CWR (RFC 3168), by which SYNs agree on ECN. They say nothing of the stream.
+	flagsECN = 1<<6 | 1<<7
 )
 
 // Address is an IP address as a table key: IPv4 is IPv4-mapped (RFC 4291, Section 2.5.5.2).
