@@ -15,6 +15,7 @@ const (
 	maxCertificates     = 65536
 	maxCertificateBytes = 64 << 20 // of DER
 	maxPresentedAt      = 16       // servers and clients named for one certificate
+	maxFiles            = 16       // files named that hold one certificate
 )
 
 // Certificates collects each distinct certificate that was presented. The zero value is ready. It is not safe for concurrent use.
@@ -153,10 +154,15 @@ func appendFiles(b []byte, files *pki.Store, c *analysis.Certificate) []byte {
 	return appendStrings(append(b, `,"files":`...), fileNames(files, c))
 }
 
-// fileNames are the files that hold a certificate.
+// fileNames are the files that hold a certificate: each once, however often it is in there, and the first maxFiles of them.
 func fileNames(files *pki.Store, c *analysis.Certificate) []string {
 	var names []string
-	for _, f := range files.Find(c.SHA256) {
+	for _, f := range files.Find(c.SHA256) { // a file's certificates are together
+		if n := len(names); n > 0 && names[n-1] == f.File {
+			continue
+		} else if n == maxFiles {
+			break
+		}
 		names = append(names, f.File)
 	}
 	return names

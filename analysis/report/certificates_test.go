@@ -5,7 +5,9 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -14,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/etcdtap/etcdtap/analysis"
+	"github.com/etcdtap/etcdtap/analysis/pki"
 )
 
 // Each certificate is shown once, however often, by whom and to whom it was presented.
@@ -97,5 +100,24 @@ func TestCertTextsAreBounded(t *testing.T) {
 	big := &analysis.Certificate{X509: &x509.Certificate{DNSNames: names}}
 	if k.append(nil, big); len(k.texts) != 1 {
 		t.Errorf("a certificate of more than %d bytes is remembered", maxCertText)
+	}
+}
+
+// storeOf is a PKI with the certificate in forty files, twice in each.
+func storeOf(c *analysis.Certificate) *pki.Store {
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
+	s := new(pki.Store)
+	for i := range 40 {
+		s.Add(pki.File{Name: fmt.Sprintf("%02d.crt", i), Data: slices.Concat(block, block)})
+	}
+	return s
+}
+
+// TestFileNamesAreBounded: a file is named once, and no more of them than docs/json.md says.
+func TestFileNamesAreBounded(t *testing.T) {
+	c := sampleCertificate(t, "name")
+	names := fileNames(storeOf(c), c)
+	if len(names) != maxFiles || names[0] != "00.crt" || names[1] != "01.crt" {
+		t.Errorf("%d names: %q", len(names), names)
 	}
 }

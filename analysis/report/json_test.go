@@ -93,6 +93,11 @@ func TestJSONHasTheDocumentedFields(t *testing.T) {
 	if err := NewProbeJSON(&out).Probe(fullProbe(t, "text")); err != nil {
 		t.Fatal(err)
 	}
+	named := NewJSON(&out)
+	named.NameFiles(storeOf(certs[0]))
+	if err := errors.Join(named.Connection(fullConnection(certs, "text")), named.Flush()); err != nil {
+		t.Fatal(err)
+	}
 	for line := range bytes.Lines(out.Bytes()) {
 		var v map[string]any
 		if err := json.Unmarshal(line, &v); err != nil {

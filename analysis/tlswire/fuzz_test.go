@@ -139,3 +139,16 @@ func FuzzRecordHeader(f *testing.F) {
 		ParseServerKeyExchangeGroup(b)
 	})
 }
+
+func FuzzEncryptedExtensions(f *testing.F) {
+	f.Add([]byte("\x00\x00"))
+	f.Add([]byte("\x00\x09" + extension(ExtensionALPN, "\x00\x03\x02h2")))
+	f.Add([]byte("\x00\x12" + extension(ExtensionALPN, "\x00\x03\x02h2") + extension(ExtensionALPN, "\x00\x03\x02h3")))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		alpn, err := ParseEncryptedExtensions(body)
+		checkError(t, body, err)
+		if len(alpn) > len(body) {
+			t.Errorf("a protocol of %d bytes in %d", len(alpn), len(body))
+		}
+	})
+}

@@ -108,22 +108,24 @@ func (a *addresses) refresh() error {
 	}
 }
 
-// parseInterfaceAddress reads a struct ifaddrmsg and its attributes.
+// parseInterfaceAddress reads a struct ifaddrmsg and its attributes. syscall.ParseNetlinkRouteAttr would panic where the last of them is
+// not padded.
 func parseInterfaceAddress(m *syscall.NetlinkMessage) (ip netip.Addr, link uint32, ok bool) {
 	if len(m.Data) < unix.SizeofIfAddrmsg {
 		return ip, 0, false
 	}
-	attributes, err := syscall.ParseNetlinkRouteAttr(m)
-	if err != nil {
-		return ip, 0, false
-	}
-	for _, a := range attributes {
+	for b := m.Data[unix.SizeofIfAddrmsg:]; len(b) >= unix.SizeofRtAttr; {
+		length, kind := int(binary.NativeEndian.Uint16(b)), binary.NativeEndian.Uint16(b[2:])
+		if length < unix.SizeofRtAttr || length > len(b) {
+			return netip.Addr{}, 0, false
+		}
 		// On a link from point to point IFA_ADDRESS is the other end.
-		if kind := a.Attr.Type; kind == unix.IFA_LOCAL || kind == unix.IFA_ADDRESS && !ip.IsValid() {
-			if parsed, isAddress := netip.AddrFromSlice(a.Value); isAddress {
+		if kind == unix.IFA_LOCAL || kind == unix.IFA_ADDRESS && !ip.IsValid() {
+			if parsed, isAddress := netip.AddrFromSlice(b[unix.SizeofRtAttr:length]); isAddress {
 				ip = parsed
 			}
 		}
+		b = b[min(len(b), (length+unix.RTA_ALIGNTO-1)&^(unix.RTA_ALIGNTO-1)):]
 	}
 	return ip, binary.NativeEndian.Uint32(m.Data[4:]), ip.IsValid()
 }
