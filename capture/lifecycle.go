@@ -98,6 +98,13 @@ func (t *Tracker) Advance(ns int64) {
 // expire gives up what was silent too long and hands over what has lingered. Time that runs backwards by as much counts as
 // passed: a single wrong time stamp must not keep connections for ever.
 func (t *Tracker) expire() {
+	if t.now < t.calm.from || t.now >= t.calm.to || t.active.head != t.calm.oldest || t.lingering.length() != t.calm.lingering {
+		t.expireDue()
+	}
+}
+
+// expireDue is expire where there may be something to do.
+func (t *Tracker) expireDue() {
 	for i := t.active.head; i != 0; i = t.active.head {
 		if distance(t.now, t.table.seen(i)) < int64(t.options.IdleTimeout) {
 			break
@@ -133,6 +140,32 @@ func (t *Tracker) expire() {
 		t.buried.pop()
 		t.forget(b.index)
 	}
+	t.calm = t.untilDue()
+}
+
+// calm is a span of capture time in which nothing is to be expired, as long as the same connection is the one that was silent longest and
+// as many linger. The zero value is no time at all.
+type calm struct {
+	from, to  int64
+	oldest    uint32 // head of the active list
+	lingering int
+}
+
+// untilDue says for how long there is nothing to expire. A packet of the connection that was silent longest, or of the first that lingers,
+// moves the time that counts, but not out of the span: so this is half as long as it could be.
+func (t *Tracker) untilDue() calm {
+	room := min(int64(t.options.IdleTimeout), lingerTime)
+	if t.active.head != 0 {
+		room = min(room, int64(t.options.IdleTimeout)-distance(t.now, t.table.seen(t.active.head)))
+	}
+	if t.lingering.length() > 0 {
+		at := t.closedAt(t.table.at(*t.lingering.first()))
+		room = min(room, min(int64(t.options.Linger), lingerTime)-distance(t.now, at))
+	}
+	if t.buried.length() > 0 {
+		room = min(room, lingerTime-distance(t.now, t.buried.first().at))
+	}
+	return calm{t.now - room/2, t.now + room/2, t.active.head, t.lingering.length()}
 }
 
 // closedAt is when a connection closed itself.

@@ -68,6 +68,7 @@ type Tracker struct {
 	active      list          // unfinished, the longest silent first (nearly: see touch)
 	lingering   queue[uint32] // finished, in the order of finishing
 	buried      queue[buried] // handed over before they had lingered, in that order
+	calm        calm          // when there is nothing to expire
 	untilWarm   int           // how many more are handed over before those that follow are visited
 	attachments []*attachment // by connection.stream; 0 is never used
 	observed    int           // bytes that the attachments' observers hold, as far as they were counted: see MaxObserved
