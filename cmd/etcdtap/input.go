@@ -53,8 +53,8 @@ func trackedInput(decoder *capture.Decoder, tracked capture.TrackerStats) analys
 
 // fileCounts adds what one file's reader counted.
 func fileCounts(in *analysis.Input, name string, s *capture.Stats) {
-	if s.Truncated != nil {
-		note(&in.TruncatedFiles, s.Truncated.Error(), s.Packets)
+	if s.Truncated != nil { // even if there is no packet before that
+		in.TruncatedFiles = append(in.TruncatedFiles, analysis.Count{Name: s.Truncated.Error(), N: s.Packets})
 	}
 	note(&in.Drops, name+": dropped before they were captured", int64(s.Dropped()))
 	note(&in.Other, "packets cut by the snapshot length", s.Cut)
