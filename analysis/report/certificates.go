@@ -113,7 +113,7 @@ func appendOnce[T comparable](list []T, v T, more *bool) []T {
 // appendJSON appends a line of type "certificate", without the end of the line.
 func (f *foundCertificate) appendJSON(b []byte, files *pki.Store) []byte {
 	b = append(b, `{"type":"certificate","schema":1,`...)
-	b = appendCertificateFields(b, f.cert)
+	b = appendCertificateFields(b, f.cert, `,"more_names":`)
 	b = appendFiles(b, files, f.cert)
 	b = append(b, `,"presented_by":[`...)
 	for d, by := range f.by {

@@ -103,6 +103,7 @@ func TestJSONHasTheDocumentedFields(t *testing.T) {
 		if err := json.Unmarshal(line, &v); err != nil {
 			t.Fatalf("%v in %s", err, line)
 		}
+		checkNoFieldTwice(t, json.NewDecoder(bytes.NewReader(line)))
 		kind, _ := v["type"].(string)
 		if v["passed_over"] != nil { // the summary of explain
 			kind = "log_summary"
@@ -129,6 +130,30 @@ func TestJSONHasTheDocumentedFields(t *testing.T) {
 	}
 	if d := cmp.Diff(sorted(documented), sorted(emitted)); d != "" {
 		t.Errorf("docs/json.md and the output differ (-documented +emitted):\n%s", d)
+	}
+}
+
+// checkNoFieldTwice reads a value and looks for objects with two fields of one name, of which a reader sees one.
+func checkNoFieldTwice(t *testing.T, d *json.Decoder) {
+	t.Helper()
+	open, err := d.Token()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[json.Token]bool{}
+	for open == json.Delim('{') && d.More() {
+		name, _ := d.Token()
+		if names[name] {
+			t.Errorf("the field %q is there twice", name)
+		}
+		names[name] = true
+		checkNoFieldTwice(t, d)
+	}
+	for open == json.Delim('[') && d.More() {
+		checkNoFieldTwice(t, d)
+	}
+	if open == json.Delim('{') || open == json.Delim('[') {
+		_, _ = d.Token()
 	}
 }
 

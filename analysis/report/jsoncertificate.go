@@ -41,7 +41,7 @@ func (k *certTexts) append(b []byte, c *analysis.Certificate) []byte {
 		return append(b, text...)
 	}
 	from := len(b)
-	b = append(appendFiles(appendCertificateFields(append(b, '{'), c), k.files, c), '}')
+	b = append(appendFiles(appendCertificateFields(append(b, '{'), c, `,"more":`), k.files, c), '}')
 	if len(b)-from > maxCertText {
 		return b
 	}
@@ -54,13 +54,14 @@ func (k *certTexts) append(b []byte, c *analysis.Certificate) []byte {
 }
 
 // appendCertificateFields appends the fields of a certificate. What an unreadable one does not show is null or empty, and "error"
-// says why.
-func appendCertificateFields(b []byte, c *analysis.Certificate) []byte {
+// says why. more begins the field that counts what is beyond the lists: a line of type certificate has a "more" of its own.
+func appendCertificateFields(b []byte, c *analysis.Certificate, more string) []byte {
 	b = appendHex(append(b, `"sha256":`...), c.SHA256[:])
 	x := c.X509
 	if x == nil {
 		b = append(b, `,"subject":"","issuer":"","serial":"","not_before":null,"not_after":null,"dns_names":[],"ip_addresses":[],`...)
-		b = append(b, `"key":"unknown","signature_algorithm":"","key_usage":[],"ext_key_usage":[],"more":0,"is_ca":false,"error":`...)
+		b = append(b, `"key":"unknown","signature_algorithm":"","key_usage":[],"ext_key_usage":[]`...)
+		b = append(appendInt(append(b, more...), 0), `,"is_ca":false,"error":`...)
 		text := "not parsed"
 		if c.Err != nil {
 			text = c.Err.Error()
@@ -85,7 +86,7 @@ func appendCertificateFields(b []byte, c *analysis.Certificate) []byte {
 	b = appendStrings(append(b, `,"key_usage":`...), keyUsages(x.KeyUsage))
 	usages := analysis.ExtKeyUsages(x)
 	b = appendStrings(append(b, `,"ext_key_usage":`...), usages)
-	b = appendInt(append(b, `,"more":`...), beyond(len(x.DNSNames))+beyond(len(x.IPAddresses))+beyond(len(usages)))
+	b = appendInt(append(b, more...), beyond(len(x.DNSNames))+beyond(len(x.IPAddresses))+beyond(len(usages)))
 	return appendBool(append(b, `,"is_ca":`...), x.BasicConstraintsValid && x.IsCA)
 }
 

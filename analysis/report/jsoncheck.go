@@ -42,7 +42,7 @@ func CheckJSON(w io.Writer, k *analysis.Check) error {
 // appendChecked appends a certificate with its file, without the end of the line.
 func appendChecked(b []byte, c *analysis.CheckedCertificate) []byte {
 	b = append(b, `{"type":"certificate","schema":1,`...)
-	b = appendCertificateFields(b, c.Certificate)
+	b = appendCertificateFields(b, c.Certificate, `,"more":`)
 	b = appendString(append(b, `,"file":`...), c.File)
 	b = appendInt(append(b, `,"index":`...), int64(c.Index))
 	b = appendName(append(b, `,"role":`...), c.Role.String())
