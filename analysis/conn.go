@@ -374,6 +374,17 @@ func (c *Conn) finish(d Direction) {
 	}
 }
 
+// Unread reports whether End may still read bytes that are kept until it is known what they are. It needs the cache and the keys for
+// that, as Data does. Otherwise it needs no keys, and any cache serves.
+func (c *Conn) Unread() bool {
+	for d := range c.stream {
+		if s := &c.stream[d]; !s.ended && len(s.buf) > 0 && (s.phase == sniffing || s.phase == resyncing) {
+			return true
+		}
+	}
+	return false
+}
+
 // End says that nothing more comes. Facts says so, too; after End it touches nothing but c, so that another goroutine may call it.
 func (c *Conn) End() {
 	c.finish(FromClient)

@@ -239,6 +239,13 @@ func (l *lane) compare(p stretch, known []byte, base uint32) {
 	}
 }
 
+// empty gives the buffers of both directions back.
+func (x *attachment) empty(b *buffers) {
+	for d := range x.store {
+		x.store[d].empty(b)
+	}
+}
+
 // empty gives the buffers back and makes the store ready for another stream.
 func (s *store) empty(b *buffers) {
 	for i := range s.held {

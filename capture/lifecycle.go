@@ -266,19 +266,13 @@ func (t *Tracker) last(c *connection) {
 // report gives a finished connection's facts to the sink, or to where they are to be handed over from.
 func (t *Tracker) report(c *connection) {
 	switch {
-	case !c.attached() && t.later != nil:
-		t.later.add(finished{connection: *c, more: *t.table.more(c)}, t)
+	case t.later != nil:
+		t.reportLater(c)
 	case !c.attached():
 		t.sink(t.closer.facts(c, t.table.more(c)))
 	default:
 		x := t.attachments[c.stream]
 		t.conclude(c, t.table.more(c), x)
-		if t.later != nil {
-			x.conn.End()
-			t.detach(c)
-			t.later.add(finished{attachment: x}, t)
-			return
-		}
 		t.sink(x.conn.Facts())
 		t.detach(c)
 		t.keepSpare(x)
@@ -387,11 +381,13 @@ func (t *Tracker) attach(c *connection) {
 
 // detach takes a finished connection's attachment from it, and the buffers of that back.
 func (t *Tracker) detach(c *connection) {
-	x := t.attachments[c.stream]
-	t.observed -= x.held
-	for d := range x.store {
-		x.store[d].empty(&t.buffers)
-	}
+	t.attachments[c.stream].empty(&t.buffers)
+	t.unhook(c)
+}
+
+// unhook takes an attachment from its connection.
+func (t *Tracker) unhook(c *connection) {
+	t.observed -= t.attachments[c.stream].held
 	t.attachments[c.stream] = nil
 	t.vacant = append(t.vacant, c.stream)
 	c.flags &^= connAttached
@@ -408,6 +404,7 @@ func (t *Tracker) newAttachment() *attachment {
 	if n := len(t.spare); n > 0 {
 		x := t.spare[n-1]
 		t.spare = t.spare[:n-1]
+		x.conn.Share(t.cache) // another may have concluded what it served last
 		return x
 	}
 	x := &attachment{conn: new(analysis.Conn)}

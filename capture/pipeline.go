@@ -3,8 +3,6 @@ package capture
 import (
 	"runtime"
 	"sync"
-
-	"github.com/etcdtap/etcdtap/analysis"
 )
 
 const (
@@ -16,15 +14,17 @@ const (
 	handedBatch = 512
 	// handedReports is how many finished connections do, each with an analysis.Conn of some ten kilobytes.
 	handedReports = 64
-	// underway is how many of either wait at the most.
-	underway = 4
+	// underway is how many of either wait at the most: of segments more than half a millisecond's work. To wake a goroutine on another
+	// processor takes a tenth of that, and who tracks, which takes longest, never waits for it so; with half as many it did, and two
+	// workers took a quarter longer.
+	underway = 8
 )
 
 // PipelineOptions says how a Pipeline works. The zero value means the defaults.
 type PipelineOptions struct {
 	TrackerOptions
-	// Workers is how many processors to use. With 1 everything happens in the calling goroutine; with more, tracking and the sink
-	// have a goroutine each beside it, so that beyond 3 there is nothing to gain. The default is as many as there are.
+	// Workers is how many processors to use. With 1 everything happens in the calling goroutine; with 2 tracking has one of its own,
+	// and with 3 the sink, too, so that beyond them there is nothing to gain. The default is as many as there are.
 	Workers int
 }
 
@@ -40,7 +40,7 @@ type PipelineOptions struct {
 //	}
 //	p.Flush()
 //
-// Next, Room, Take, Flush and Close are for one goroutine.
+// Next, Room, Take, Flush and Close are for one goroutine. With less than three workers they call the sink.
 type Pipeline struct {
 	*Merged
 	tracker *Tracker
@@ -51,11 +51,11 @@ type Pipeline struct {
 	// With one worker all of this is nil.
 	toTrack, tracked   chan *batch
 	toReport, reported chan *reports
-	pending            int // batches handed over that have not come back
+	ownReports         chan *reports // toReport where the calling goroutine calls the sink; else nil
+	pending            int           // batches handed over that have not come back
 	wait               sync.WaitGroup
 	sink               ConnectionSink
-	closer             closer // of the goroutine that calls the sink
-	closerStats        TrackerStats
+	closer             lateCloser // of the goroutine that calls the sink
 }
 
 // queued is a segment with what the tracker has to know of its packet.
@@ -88,7 +88,7 @@ func NewPipeline(files []*File, o PipelineOptions, sink ConnectionSink) *Pipelin
 	}
 	if o.Workers > 1 && o.Early == nil {
 		p.size = handedBatch
-		p.start(sink)
+		p.start(o.Workers, sink)
 	}
 	p.filling = p.newBatch()
 	p.blocks.full = p.cut
@@ -122,13 +122,43 @@ func (p *Pipeline) cut() {
 		p.done(b)
 		return
 	}
+	idle := len(p.tracked) == p.pending
 	p.toTrack <- b
-	if p.pending++; p.pending < underway {
+	p.pending++
+	if idle { // packets come slowly: what is finished should not wait for more of them
+		p.reportReady()
+	}
+	if p.pending < underway {
 		p.filling = p.newBatch()
 		return
 	}
-	p.done(<-p.tracked)
-	p.pending--
+	p.done(p.next())
+}
+
+// next waits for a batch that was tracked. In the meantime it reports what is finished, where that has no goroutine of its own: two that
+// take turns on one processor, beside the one that tracks, lose more by waking each other than they gain.
+func (p *Pipeline) next() *batch {
+	for {
+		select {
+		case b := <-p.tracked:
+			p.pending--
+			return b
+		case r := <-p.ownReports:
+			p.handOver(r)
+		}
+	}
+}
+
+// reportReady reports what is finished, where that has no goroutine of its own.
+func (p *Pipeline) reportReady() {
+	for {
+		select {
+		case r := <-p.ownReports:
+			p.handOver(r)
+		default:
+			return
+		}
+	}
 }
 
 // done takes a batch back that was tracked, to be filled again.
@@ -143,8 +173,8 @@ func (p *Pipeline) drain() {
 	if p.filling.n > 0 {
 		p.cut()
 	}
-	for ; p.pending > 0; p.pending-- {
-		p.blocks.give((<-p.tracked).blocks)
+	for p.pending > 0 {
+		p.blocks.give(p.next().blocks)
 	}
 }
 
@@ -162,16 +192,24 @@ func (p *Pipeline) Close() {
 		return
 	}
 	close(p.toTrack)
+	if p.ownReports != nil {
+		p.report()
+		p.ownReports = nil // it is closed
+	}
 	for p.pending > 0 {
-		<-p.tracked
-		p.pending--
+		p.next()
 	}
 	p.wait.Wait()
 	p.toTrack = nil
 }
 
 // Stats is what was counted. It is valid after Flush or Close.
-func (p *Pipeline) Stats() TrackerStats { return p.tracker.Stats() }
+func (p *Pipeline) Stats() TrackerStats {
+	s := p.tracker.Stats()
+	s.Gaps += p.closer.counted.Gaps // concluding counts nothing else
+	s.MissedBytes += p.closer.counted.MissedBytes
+	return s
+}
 
 // batch tracks the segments of b.
 func (t *Tracker) batch(b *batch) {
@@ -191,15 +229,18 @@ func (t *Tracker) batch(b *batch) {
 }
 
 // start makes the goroutines.
-func (p *Pipeline) start(sink ConnectionSink) {
+func (p *Pipeline) start(workers int, sink ConnectionSink) {
 	p.toTrack, p.tracked = make(chan *batch, underway), make(chan *batch, underway)
 	p.toReport, p.reported = make(chan *reports, underway), make(chan *reports, underway)
 	p.sink = sink
-	p.closer.stats = &p.closerStats
-	p.closer.scratch = &attachment{conn: new(analysis.Conn)}
+	p.closer.begin()
 	p.tracker.later = &laterReports{to: p.toReport, back: p.reported}
 	p.wait.Go(p.track)
-	p.wait.Go(p.report)
+	if workers > 2 {
+		p.wait.Go(p.report)
+	} else {
+		p.ownReports = p.toReport
+	}
 }
 
 // track is the goroutine that tracks.
@@ -213,73 +254,7 @@ func (p *Pipeline) track() {
 			}
 			p.tracker.batch(&batch{segments: rest[:inlineBatch], n: inlineBatch})
 		}
-		p.tracker.later.send(p.tracker, 1)
+		p.tracker.later.send(1)
 		p.tracked <- b
 	}
-}
-
-// report is the goroutine that calls the sink.
-func (p *Pipeline) report() {
-	for r := range p.toReport {
-		for i := range r.list {
-			f := &r.list[i]
-			if f.attachment == nil {
-				p.sink(p.closer.facts(&f.connection, &f.more))
-			} else {
-				p.sink(f.attachment.conn.Facts())
-			}
-		}
-		p.reported <- r
-	}
-}
-
-// finished is a finished connection: with its attachment, which has been told all, or where there was no data, as it was in the table.
-type finished struct {
-	attachment *attachment
-	connection connection // valid iff there is no attachment
-	more       more       // of the connection
-}
-
-// reports are finished connections, in order.
-type reports struct{ list []finished }
-
-// laterReports gathers finished connections for the goroutine that calls the sink.
-type laterReports struct {
-	gathered *reports
-	to, back chan *reports
-	made     int // not more than there is room for in the channels
-}
-
-// add gathers one more.
-func (l *laterReports) add(f finished, t *Tracker) {
-	if l.gathered == nil {
-		l.gathered = l.empty(t)
-	}
-	l.gathered.list = append(l.gathered.list, f)
-	l.send(t, handedReports)
-}
-
-// send hands over what was gathered if there are so many.
-func (l *laterReports) send(t *Tracker, atLeast int) {
-	if l.gathered != nil && len(l.gathered.list) >= atLeast {
-		l.to <- l.gathered
-		l.gathered = nil
-	}
-}
-
-// empty gives a place to gather in. The attachments that come back with it serve other connections.
-func (l *laterReports) empty(t *Tracker) *reports {
-	if l.made < underway {
-		l.made++
-		return &reports{list: make([]finished, 0, handedReports)}
-	}
-	r := <-l.back
-	for i := range r.list {
-		if x := r.list[i].attachment; x != nil {
-			t.keepSpare(x)
-		}
-		r.list[i].attachment = nil
-	}
-	r.list = r.list[:0]
-	return r
 }

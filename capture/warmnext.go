@@ -4,7 +4,7 @@ package capture
 const warmedNext = 16
 
 // warmNext visits the memory of the connections that will be handed over or forgotten next. By then hundreds of others have come between,
-// and it is in the processor's nearest cache no more. See table.warm.
+// and it is in the processor's nearest cache no more. See table.warm. Observers are not visited where another goroutine judges them.
 func (t *Tracker) warmNext() {
 	t.untilWarm = warmedNext - 1
 	next := t.lingering.next(warmedNext)
@@ -13,7 +13,7 @@ func (t *Tracker) warmNext() {
 		seen += t.table.more(t.table.at(i)).closing[0].at
 	}
 	for _, i := range next {
-		if c := t.table.at(i); c.attached() {
+		if c := t.table.at(i); c.attached() && t.later == nil {
 			seen += t.attachments[c.stream].warm()
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -51,10 +52,13 @@ func TestWorkersGenerated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, kind := range capturetest.Kinds() {
+	for _, kind := range append(capturetest.Kinds(), "torn") {
 		for _, pcapng := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s pcapng=%v", kind, pcapng), func(t *testing.T) {
-				o, _ := capturetest.Kind(kind, 20_000)
+				o, _ := capturetest.Kind(cmp.Or(strings.TrimPrefix(kind, "torn"), "mix"), 20_000)
+				if kind == "torn" {
+					o.Missing, o.Reordered, o.Resent = 0.05, 0.1, 0.05
+				}
 				o.Concurrency, o.Pcapng = min(o.Concurrency, 2000), pcapng
 				name := filepath.Join(t.TempDir(), "capture")
 				f, err := os.Create(name)
