@@ -113,8 +113,10 @@ func TestAppendInt(t *testing.T) {
 		check(1<<shift - 1)
 	}
 	for n := range 256 {
-		if got := string(appendOctet(nil, byte(n))); got != strconv.Itoa(n) {
-			t.Fatalf("octet %d is written %q", n, got)
+		for _, a := range [][4]byte{{byte(n), 0, 0, 0}, {0, byte(n), 9, 10}, {99, 100, byte(n), 255}, {1, 22, 199, byte(n)}, {byte(n), byte(n), byte(n), byte(n)}} {
+			if got, want := string(appendIPv4(nil, a)), netip.AddrFrom4(a).String(); got != want {
+				t.Fatalf("%s is written %q", want, got)
+			}
 		}
 	}
 }

@@ -196,12 +196,7 @@ func appendAddr(dst []byte, a netip.Addr) []byte {
 		return append(dst, `""`...)
 	}
 	if a.Is4() {
-		b := a.As4()
-		dst = appendOctet(append(dst, '"'), b[0])
-		for _, octet := range b[1:] {
-			dst = appendOctet(append(dst, '.'), octet)
-		}
-		return append(dst, '"')
+		return append(appendIPv4(append(dst, '"'), a.As4()), '"')
 	}
 	if a.Zone() != "" {
 		return appendString(dst, a.String())
@@ -209,15 +204,26 @@ func appendAddr(dst []byte, a netip.Addr) []byte {
 	return append(a.AppendTo(append(dst, '"')), '"')
 }
 
-func appendOctet(dst []byte, n byte) []byte {
-	switch {
-	case n < 10:
-		return append(dst, '0'+n)
-	case n < 100:
-		return append(dst, '0'+n/10, '0'+n%10)
+// appendIPv4 appends an address in dotted decimal. All digits of a number and a point are written at once, and leading zeros shifted out:
+// how many there are, no processor can foretell.
+func appendIPv4(dst []byte, a [4]byte) []byte {
+	n := len(dst)
+	dst = append(dst, make([]byte, 4*4+3)...) // so that the last number, too, may be written with what follows it
+	for _, octet := range a {
+		v := uint32(octet)
+		hundreds := v * 41 >> 12
+		v -= 100 * hundreds
+		tens := v * 103 >> 10
+		digits := hundreds | tens<<8 | (v-10*tens)<<16
+		none := bits.TrailingZeros32(digits|1<<16) &^ 7 // bits of leading zeros
+		binary.LittleEndian.PutUint32(dst[n:], (digits|zerosAndPoint)>>none)
+		n += 4 - none/8
 	}
-	return append(dst, '0'+n/100, '0'+n/10%10, '0'+n%10)
+	return dst[:n-1]
 }
+
+// zerosAndPoint makes three digits text, with a point behind it.
+const zerosAndPoint = '0' | '0'<<8 | '0'<<16 | '.'<<24
 
 func appendAddrPort(dst []byte, a netip.AddrPort) []byte {
 	dst = appendAddr(append(dst, `{"ip":`...), a.Addr())
