@@ -21,12 +21,13 @@ type JSON struct {
 	servers   endpointTexts
 	alike     alikeTexts
 	usual     usualTexts
+	findings  findingTexts
 	noTrouble []byte // how the object of a handshake ends that nothing went wrong with; empty until it was needed
 	noFinding []byte // how a line without findings and log entries ends, likewise
 }
 
 // NewJSON makes a Report that writes to w.
-func NewJSON(w io.Writer) *JSON { return &JSON{lines: newLines(w)} }
+func NewJSON(w io.Writer) *JSON { return &JSON{lines: newLines(w), findings: make(findingTexts)} }
 
 // NameFiles makes certificates say which files of a PKI hold them. It is to be called before the first connection.
 func (j *JSON) NameFiles(files *pki.Store) { j.certs.files = files }
@@ -55,17 +56,17 @@ func (j *JSON) renderRest(b []byte, c *analysis.Connection) []byte {
 		b = j.appendTLS(b, c.Facts)
 	}
 	if len(c.Findings)+len(c.Log) > 0 || c.ByTime || c.NoLog != "" {
-		return appendFound(b, c)
+		return j.appendFound(b, c)
 	}
 	if len(j.noFinding) == 0 {
-		j.noFinding = appendFound(nil, c)
+		j.noFinding = j.appendFound(nil, c)
 	}
 	return append(b, j.noFinding...)
 }
 
 // appendFound ends the line with what was found.
-func appendFound(b []byte, c *analysis.Connection) []byte {
-	b = appendFindings(append(b, `,"findings":`...), c.Findings)
+func (j *JSON) appendFound(b []byte, c *analysis.Connection) []byte {
+	b = j.findings.appendFindings(append(b, `,"findings":`...), c.Findings)
 	b = appendLog(append(b, `,"log":`...), c.Log)
 	b = appendBool(append(b, `,"log_by_time":`...), c.ByTime)
 	return append(appendString(append(b, `,"no_log":`...), c.NoLog), '}')
@@ -147,22 +148,7 @@ func appendTransport(b []byte, conn *analysis.Connection) []byte {
 }
 
 func appendFindings(b []byte, list []analysis.Finding) []byte {
-	b = append(b, '[')
-	for i := range list {
-		f := &list[i]
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendString(append(b, `{"code":`...), string(f.Code))
-		b = appendName(append(b, `,"severity":`...), f.Severity.String())
-		b = appendName(append(b, `,"confidence":`...), f.Confidence.String())
-		b = appendName(append(b, `,"at_fault":`...), f.AtFault.String())
-		b = appendString(append(b, `,"title":`...), f.Title)
-		b = appendString(append(b, `,"meaning":`...), f.Meaning)
-		b = appendEvidence(append(b, `,"evidence":`...), f.Evidence)
-		b = append(appendStrings(append(b, `,"fix":`...), f.Fix), '}')
-	}
-	return append(b, ']')
+	return findingTexts(nil).appendFindings(b, list)
 }
 
 // appendEvidence leaves out what a piece of evidence does not have.
