@@ -211,3 +211,16 @@ func TestLostAfterHeader(t *testing.T) {
 		t.Errorf("outcome %v", c.Outcome)
 	}
 }
+
+// TestAnswerNotCaptured: where nothing tells where the server's stream begins, nothing tells that it was silent.
+func TestAnswerNotCaptured(t *testing.T) {
+	c := transcript{client(handshake(clientHello(modern))), loses(FromServer, -1)}.and(finBy(FromClient)...).diagnosed(testServer)
+	if c.Outcome != OutcomePartial || len(c.Findings) > 0 {
+		t.Errorf("outcome %v, findings %v", c.Outcome, codesOf(c.Findings))
+	}
+	f := (feeding{}).facts(transcript{}.and(finBy(FromClient)...))
+	f.TCP.SYNACK = false
+	if c := (&Diagnoser{}).Diagnose(f); len(c.Findings) != 1 || c.Findings[0].Confidence != Likely {
+		t.Errorf("without its SYN-ACK in the capture: %+v", c.Findings)
+	}
+}

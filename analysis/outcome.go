@@ -153,6 +153,8 @@ func (v *view) outcomeTLS() Outcome {
 		return OutcomeEstablished
 	case s.Bytes > 0 && !s.speaksTLS() && !s.StartMissed:
 		return OutcomeTLSToPlaintext
+	case s.Bytes == 0 && s.StartMissed:
+		return OutcomePartial // nothing tells whether it was answered
 	case s.Bytes == 0:
 		return v.outcomeTLSUnanswered()
 	}

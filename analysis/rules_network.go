@@ -91,16 +91,24 @@ func (v *view) connectionWithoutData() {
 	if !v.clientClosedFirst() {
 		who = "server"
 	}
-	f := v.add(CodeConnectionWithoutData, Certain, "the connection was opened and closed again by the "+who+" after "+seconds(v.f.End.Sub(v.f.Start))+", without a byte from either side")
+	f := v.add(CodeConnectionWithoutData, v.sureIfWhole(), "the connection was opened and closed again by the "+who+" after "+seconds(v.f.End.Sub(v.f.Start))+", without a byte from either side")
 	v.sawClose(f, FromClient)
 	v.sawClose(f, FromServer)
+}
+
+// sureIfWhole is how sure one can be that nothing was said: where the capture lacks one of the SYNs, it may lack more.
+func (v *view) sureIfWhole() Confidence {
+	if v.fromCapture() && !(v.f.TCP.SYN && v.f.TCP.SYNACK) {
+		return Likely
+	}
+	return Certain
 }
 
 func (v *view) connectionReset() {
 	c, s := &v.f.Stream[FromClient], &v.f.Stream[FromServer]
 	switch {
 	case v.result == OutcomeNoData && c.Close == CloseRST && v.clientClosedFirst():
-		f := v.add(CodeConnectionReset, Certain, "the client opened the connection and reset it after "+seconds(v.f.End.Sub(v.f.Start))+" without a byte, as a load balancer's health check does")
+		f := v.add(CodeConnectionReset, v.sureIfWhole(), "the client opened the connection and reset it after "+seconds(v.f.End.Sub(v.f.Start))+" without a byte, as a load balancer's health check does")
 		v.sawClose(f, FromClient)
 	case v.result != OutcomeAborted:
 	case c.Close == CloseRST && v.clientClosedFirst():
@@ -116,11 +124,13 @@ func (v *view) connectionReset() {
 // stage says how far the handshake had come, as a phrase that can follow "closed".
 func (v *view) stage() string {
 	t, c, s := v.f.TLS, &v.f.Stream[FromClient], &v.f.Stream[FromServer]
-	hello := t != nil && (t.ClientHello != nil || t.SSLv2 != nil)
+	if t == nil {
+		t = new(TLSFacts)
+	}
 	switch {
-	case (c.EarlyGap || c.StartMissed) && !(hello && t.ClientKeyExchange), (s.EarlyGap || s.StartMissed) && t.ServerHello == nil:
+	case (c.EarlyGap || c.StartMissed) && !t.ClientKeyExchange, (s.EarlyGap || s.StartMissed) && t.ServerHello == nil:
 		return "at a place that cannot be told, for the capture lacks bytes before it"
-	case !hello:
+	case t.ClientHello == nil && t.SSLv2 == nil:
 		return "before a ClientHello had come"
 	case t.ServerHello == nil:
 		return "after the ClientHello, before the server's hello"

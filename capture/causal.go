@@ -156,7 +156,10 @@ func (c *connection) answered(d analysis.Direction, s *Segment) bool {
 	return c.closed[d^1] == analysis.CloseFIN && s.Flags&flagACK != 0 && ahead(s.Ack, c.fin[d^1]) <= 0 && h.is(halfAcked) && ahead(h.acked, c.fin[d]) > 0
 }
 
-// refused reports whether the SYN was answered by a RST, in whatever order the two were captured.
+// refused reports whether the SYN was answered by a RST, in whatever order the two were captured. A client that has acknowledged something,
+// or whose bytes were, had another answer before.
 func (c *connection) refused() bool {
-	return c.flags&(connSYN|connSYNACK) == connSYN && c.closed[analysis.FromServer] == analysis.CloseRST && !c.half[analysis.FromServer].is(halfSeen)
+	client, server := &c.half[analysis.FromClient], &c.half[analysis.FromServer]
+	return c.flags&(connSYN|connSYNACK|connEstablished) == connSYN && c.closed[analysis.FromServer] == analysis.CloseRST && !server.is(halfSeen) &&
+		(!client.is(halfAcked) || ahead(client.acked, client.next) <= 0)
 }

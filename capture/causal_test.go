@@ -116,3 +116,31 @@ func TestWithoutSYN(t *testing.T) {
 		}
 	}
 }
+
+// TestResetCountsWhatWasSent: a RST's numbers tell what was sent and received before it. What of that is not in the capture is missed, and a
+// SYN that had more answers than the RST was not refused.
+func TestResetCountsWhatWasSent(t *testing.T) {
+	hello := "\x16\x03\x01\x00\x04\x01\x00\x00\x00"
+	opened := []sent{{from: "c", flags: syn, seq: 99}, {from: "s", flags: syn | ack, seq: 499, ack: 100}, {from: "c", flags: ack, seq: 100, ack: 500}}
+	for _, tt := range []struct {
+		name   string
+		script []sent
+		says   []string // lines that there must be
+	}{
+		{"nothing is missing", append(opened[:3:3], sent{from: "c", flags: ack, seq: 100, ack: 500, data: hello}, sent{from: "s", flags: rst | ack, seq: 500, ack: 109}), []string{"9 0 false tls none", "0 0 false none rst"}},
+		{"the server's alert", append(opened[:3:3], sent{from: "c", flags: ack, seq: 100, ack: 500, data: hello}, sent{from: "s", flags: rst | ack, seq: 507, ack: 109}), []string{"9 0 false tls none", "7 7 true none rst", "partial"}},
+		{"all data", append(opened[:3:3], sent{from: "s", flags: rst, seq: 502}), []string{"2 2 true none rst", "partial"}},
+		{"all but the SYN and the RST", []sent{opened[0], {from: "s", flags: rst | ack, seq: 507, ack: 109}}, nil},
+		{"the SYN-ACK", []sent{opened[0], opened[2], {from: "s", flags: rst, seq: 500}}, []string{"false true false true false", "no_data"}},
+	} {
+		got := tellDialogue(tt.script, [2]uint16{40000, 2379})
+		for _, line := range tt.says {
+			if !strings.Contains(got, line) {
+				t.Errorf("%s: no %q in\n%s", tt.name, line, got)
+			}
+		}
+		if strings.Contains(got, "refused") {
+			t.Errorf("%s: %s", tt.name, got)
+		}
+	}
+}

@@ -330,7 +330,7 @@ func (c *connection) nothingMissed(d analysis.Direction) bool {
 	case h.is(halfFIN):
 		return ahead(c.fin[d], h.next) <= 0
 	}
-	return !h.is(halfAcked) || ahead(h.acked, h.next) <= 0
+	return c.unseenEnd(d) <= 0
 }
 
 // concludeSilent is conclude for a connection of which there is nothing to tell but how it ended.

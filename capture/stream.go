@@ -407,6 +407,19 @@ func (l *lane) wait() {
 	}
 }
 
+// unseenEnd is how many bytes of d are known to have been sent and are not in the capture, by what the other side acknowledged, and by the
+// number of a RST: whoever sends one is past what it has sent, or where the other side says that it is.
+func (c *connection) unseenEnd(d analysis.Direction) int32 {
+	h, n := &c.half[d], int32(0)
+	if h.is(halfAcked) {
+		n = ahead(h.acked, h.next)
+	}
+	if h.is(halfReset | halfStarted) {
+		n = max(n, ahead(c.fin[d], h.next))
+	}
+	return n
+}
+
 // settle tells all that there is to tell: what is held, what is known to be missing, what was passed over, and how the
 // stream was closed. An acknowledged FIN that is not in the capture counts as a lost byte: nobody can tell.
 func (l *lane) settle() {
@@ -417,10 +430,8 @@ func (l *lane) settle() {
 	h := l.h
 	if h.is(halfFIN) {
 		l.fillHole()
-	} else if h.is(halfAcked) {
-		if n := ahead(h.acked, h.next); n > 0 {
-			l.gap(int(n))
-		}
+	} else if n := l.c.unseenEnd(l.d); n > 0 {
+		l.gap(int(n))
 	}
 	if h.is(halfStarted) {
 		l.tellLateStart(moment(l.now))

@@ -334,8 +334,8 @@ func (t *Tracker) reset(c *connection, d analysis.Direction, s *Segment) {
 	m := t.table.extend(c)
 	if c.closed[d] == analysis.CloseNone {
 		c.closed[d], m.closing[d] = analysis.CloseRST, closing{t.packet, t.now}
-		if o := &c.half[d^1]; s.Flags&flagACK != 0 && o.flags == 0 {
-			o.acknowledge(s.Ack) // the SYN that it answers may be captured after it
+		if s.Flags&flagACK != 0 {
+			c.half[d^1].acknowledge(s.Ack) // what it answers may be captured after it, or not at all
 		}
 	} else if c.closed[d^1] == analysis.CloseNone {
 		m.closing[d^1].at = t.now
