@@ -304,3 +304,62 @@ func renumbered(list []datagram, after uint32) []datagram {
 		return tcp
 	})
 }
+
+// tcpOf is what TCP has of a packet, header and payload; nil for others.
+func tcpOf(ip []byte) (header, payload []byte) {
+	n := headerOf(ip)
+	if len(ip) < n+20 || ip[0]>>4 == 4 && ip[9] != 6 || ip[0]>>4 == 6 && ip[6] != 6 {
+		return nil, nil
+	}
+	end := n + int(ip[n+12]>>4)*4
+	return ip[n:end], ip[end:]
+}
+
+// follows reports whether packet b carries the bytes after n more than a's number, in the same direction.
+func follows(a, b []byte, n int) bool {
+	x, _ := tcpOf(a)
+	y, payload := tcpOf(b)
+	from := 12
+	if len(a) > 8 && a[0]>>4 == 6 {
+		from = 8
+	}
+	return x != nil && len(payload) > 0 && y[13]&7 == 0 && bytes.Equal(a[from:headerOf(a)], b[from:headerOf(b)]) && bytes.Equal(x[:4], y[:4]) &&
+		binary.BigEndian.Uint32(y[4:]) == binary.BigEndian.Uint32(x[4:])+uint32(n)
+}
+
+// coalesced joins segments that follow each other, as a network card does.
+func coalesced(list []datagram) (all []datagram) {
+	for _, d := range list {
+		if n := len(all); n > 0 {
+			header, before := tcpOf(all[n-1].ip)
+			_, payload := tcpOf(d.ip)
+			if len(before) > 0 && header[13]&7 == 0 && follows(all[n-1].ip, d.ip, len(before)) && len(all[n-1].ip)+len(payload) < 0xffff {
+				all[n-1].ip = withLength(append(bytes.Clone(all[n-1].ip), payload...))
+				continue
+			}
+		}
+		all = append(all, d)
+	}
+	return all
+}
+
+// fastOpened moves each client's first bytes into its SYN (RFC 7413).
+func fastOpened(list []datagram) (all []datagram) {
+	moved := map[int]bool{}
+	for i, d := range list {
+		if header, payload := tcpOf(d.ip); header != nil && header[13]&(2|16) == 2 && len(payload) == 0 {
+			for k := i + 1; k < len(list); k++ {
+				if !moved[k] && follows(d.ip, list[k].ip, 1) {
+					_, first := tcpOf(list[k].ip)
+					d.ip = withLength(append(bytes.Clone(d.ip), first...))
+					moved[k] = true
+					break
+				}
+			}
+		}
+		if !moved[i] {
+			all = append(all, d)
+		}
+	}
+	return all
+}

@@ -169,6 +169,8 @@ func headed(list []datagram) map[string][][]byte {
 			lengths[i].ip[2], lengths[i].ip[3] = 0, 0
 		}
 	}
+	files["coalesced"] = [][]byte{ethernetOf(coalesced(list))}
+	files["data in the SYN"] = [][]byte{ethernetOf(fastOpened(list))}
 	files["options of IP"] = [][]byte{ethernetOf(options)}
 	files["no length in IP"] = [][]byte{pcapOf(binary.LittleEndian, microseconds, 101, lengths, bare)}
 	return files
