@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"crypto/sha1"
 	"net/netip"
 	"testing"
 )
@@ -17,15 +18,15 @@ func TestCommunityID(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			a, b := netip.MustParseAddrPort(test.a), netip.MustParseAddrPort(test.b)
-			if got := string(AppendCommunityID(nil, a, b)); got != test.want {
+			if got := string(new(CommunityIDs).Append(nil, a, b)); got != test.want {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
-			if got := string(AppendCommunityID(nil, b, a)); got != test.want {
+			if got := string(new(CommunityIDs).Append(nil, b, a)); got != test.want {
 				t.Errorf("the other way: got %q, want %q", got, test.want)
 			}
 		})
 	}
-	if got := AppendCommunityID(nil, netip.AddrPort{}, netip.AddrPort{}); len(got) != 0 {
+	if got := new(CommunityIDs).Append(nil, netip.AddrPort{}, netip.AddrPort{}); len(got) != 0 {
 		t.Errorf("no addresses: got %q", got)
 	}
 }
@@ -33,7 +34,37 @@ func TestCommunityID(t *testing.T) {
 // The same address on both sides: the ports decide.
 func TestCommunityIDOrdersByPort(t *testing.T) {
 	a, b := netip.MustParseAddrPort("127.0.0.1:41234"), netip.MustParseAddrPort("127.0.0.1:2379")
-	if x, y := string(AppendCommunityID(nil, a, b)), string(AppendCommunityID(nil, b, a)); x != y || len(x) != 30 {
+	if x, y := string(new(CommunityIDs).Append(nil, a, b)), string(new(CommunityIDs).Append(nil, b, a)); x != y || len(x) != 30 {
 		t.Errorf("%q one way, %q the other", x, y)
+	}
+}
+
+// TestSumOfState: the digest's state is known to this version of Go, and what is taken from it is the SHA-1 that others make.
+func TestSumOfState(t *testing.T) {
+	var m CommunityIDs
+	plain := CommunityIDs{digest: sha1.New()}
+	for n := range sha1.BlockSize - 8 {
+		for i := range n {
+			m.block[i], plain.block[i] = byte(7*i+n), byte(7*i+n)
+		}
+		want := sha1.Sum(m.block[:n])
+		if got := m.sum(n); string(got) != string(want[:]) {
+			t.Errorf("%d bytes: %x, want %x", n, got, want)
+		}
+		if got := plain.sum(n); string(got) != string(want[:]) {
+			t.Errorf("%d bytes without its state: %x, want %x", n, got, want)
+		}
+	}
+	if m.state == nil {
+		t.Error("crypto/sha1 has another state now: taking the sum from it saves nothing any more")
+	}
+}
+
+func BenchmarkCommunityID(b *testing.B) {
+	var m CommunityIDs
+	from, to := netip.MustParseAddrPort("128.232.110.120:34855"), netip.MustParseAddrPort("66.35.250.204:80")
+	room := make([]byte, 0, 64)
+	for b.Loop() {
+		m.Append(room, from, to)
 	}
 }

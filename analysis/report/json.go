@@ -17,6 +17,8 @@ type JSON struct {
 	beyond     int64  // certificates that were not kept
 	join       []byte // the summary's object on the log; empty when there is no log
 
+	communityIDs analysis.CommunityIDs
+
 	seconds   secondTexts
 	servers   endpointTexts
 	alike     alikeTexts
@@ -39,7 +41,7 @@ func (j *JSON) Connection(c *analysis.Connection) error {
 	}
 	b := append(j.buf, `{"type":"connection","schema":1,"id":"`...)
 	b = appendID(b, c.Facts)
-	b = analysis.AppendCommunityID(append(b, `","community_id":"`...), c.Client, c.Server)
+	b = j.communityIDs.Append(append(b, `","community_id":"`...), c.Client, c.Server)
 	b = appendName(append(b, `","stage":`...), c.Stage.String())
 	b = j.appendPlace(b, c)
 	j.buf = append(j.appendRest(b, c), '\n')
