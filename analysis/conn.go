@@ -63,16 +63,16 @@ type stream struct {
 	phase     phase
 	encrypted bool                // encryption began, at TLS 1.2's ChangeCipherSpec
 	lostPlace bool                // the message boundary inside the handshake records is not known
+	ended     bool                // finish was called
+	abandoned bool                // Abandon was called
+	gap       bool                // there was one: what follows is not the stream's beginning
 	skip      int64               // bytes of the current record that are of no use
 	buf       []byte              // by phase: the first bytes, an incomplete record, a window in which to look for TLS
 	message   []byte              // a handshake message that is not complete yet
 	first     [maxFirstBytes]byte // the stream's first bytes
 	seeked    int                 // bytes searched so far in this phase
-	seekedAt  Moment              // where the last of them came from; valid iff resyncing
+	seekedIn  int64               // the packet that the last of them came from; valid iff resyncing
 	after     int                 // bytes of the present call behind those being read, which are from the buffer
-	ended     bool                // finish was called
-	abandoned bool                // Abandon was called
-	gap       bool                // there was one: what follows is not the stream's beginning
 	hello     []byte              // owns what the parsed hello points into
 	unseal    unsealing           // opens protected records, where there are keys
 }

@@ -14,7 +14,7 @@ func (c *Conn) resync(d Direction, p []byte) []byte {
 	s := &c.stream[d]
 	n := min(len(p), maxResync-len(s.buf), maxResyncTotal-s.seeked)
 	s.buf = append(s.buf, p[:n]...)
-	s.seekedAt = Moment{c.at, c.packet}
+	s.seekedIn = c.packet
 	i, found := findBoundary(s.buf, false)
 	if found {
 		s.after = len(p) - n
@@ -68,7 +68,7 @@ func (c *Conn) endResync(d Direction) {
 	s, f := &c.stream[d], &c.facts.Stream[d]
 	if i, found := findBoundary(s.buf, true); found {
 		end := Moment{c.at, c.packet}
-		c.at, c.packet = s.seekedAt.At, s.seekedAt.Packet
+		c.at, c.packet = f.LastAt, s.seekedIn
 		c.resume(d, i)
 		c.at, c.packet = end.At, end.Packet
 	} else if f.Protocol == ProtocolNone && f.Bytes > f.Missed {
