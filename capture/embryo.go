@@ -46,7 +46,7 @@ func (t *Tracker) conceive(tag, src, dst uint32, s *Segment) {
 }
 
 // grows takes a segment from d, if an embryo can: the SYN again, or an answer to it. It does what a connection would do, of which
-// nothing would change but who was seen, and how often.
+// nothing would change but who was seen, and how often. Of several answers the first counts, as there: SYN cookies number them anew.
 func (t *Tracker) grows(i uint32, e *embryo, d analysis.Direction, s *Segment) bool {
 	const server = analysis.FromServer
 	distance, flags := t.packet-e.first, s.Flags&^flagsECN
@@ -61,8 +61,6 @@ func (t *Tracker) grows(i uint32, e *embryo, d analysis.Direction, s *Segment) b
 		return false
 	case e.packets[server] == 0:
 		e.start[server] = s.Seq + 1
-	case s.Seq+1 != e.start[server]:
-		return false
 	}
 	e.packets[d]++
 	e.last = uint32(distance)

@@ -102,3 +102,32 @@ func TestEmbryoBounds(t *testing.T) {
 		t.Errorf("got %+v", r.got)
 	}
 }
+
+// TestHatched: what an embryo becomes is the connection that the same segments make where there are no embryos, in every field but those
+// that depend on where it lies.
+func TestHatched(t *testing.T) {
+	first, answered := sent{from: "c", flags: syn, seq: 99}, sent{from: "s", flags: syn | ack, seq: 499, ack: 100, after: time.Second}
+	cookie := answered
+	cookie.seq = 777
+	for name, script := range map[string][]sent{
+		"a SYN":                       {first},
+		"twice":                       {first, first},
+		"answered":                    {first, answered},
+		"and everything again":        {first, answered, first, answered},
+		"answered with other numbers": {first, answered, cookie},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got [2]connection
+			for i, early := range []EarlySink{nil, func(*analysis.Facts, Early) bool { return false }} {
+				r := newRig(TrackerOptions{Early: early})
+				r.play(script)
+				c := r.table.at(r.whole(r.active.head))
+				c.tag, c.links = 0, links{} // the table's seed is random
+				got[i] = *c
+			}
+			if diff := cmp.Diff(got[1], got[0], cmp.AllowUnexported(connection{}, ends{}, half{}, links{})); diff != "" {
+				t.Errorf("without embryos (-), with them (+):\n%s", diff)
+			}
+		})
+	}
+}
