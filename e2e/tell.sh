@@ -4,7 +4,7 @@ set -eu
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 if "$@" >"$log" 2>&1; then
-	grep -E '^(ok|FAIL|---|SKIP)|SKIPPED|LEFT OUT|^[[:space:]]+--- SKIP' "$log" | grep -v '^--- PASS' || true
+	grep -aE '^(ok|FAIL|---|SKIP)|SKIPPED|LEFT OUT|^[[:space:]]+--- SKIP' "$log" | grep -av '^--- PASS' || true
 else
 	cat "$log"
 	exit 1
