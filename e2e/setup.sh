@@ -11,6 +11,7 @@ command -v setcap >/dev/null 2>&1 || lacking="$lacking libcap2-bin"
 command -v gnutls-cli >/dev/null 2>&1 || lacking="$lacking gnutls-bin"
 command -v tstclnt >/dev/null 2>&1 || lacking="$lacking libnss3-tools"
 command -v java >/dev/null 2>&1 || lacking="$lacking default-jdk-headless"
+command -v bssl-tool >/dev/null 2>&1 || lacking="$lacking android-boringssl"
 if [ -z "$lacking" ]; then
 	exit 0
 fi
@@ -22,4 +23,8 @@ echo "e2e: installing$lacking" >&2
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 # shellcheck disable=SC2086 # a list of names
-apt-get install -y -qq --no-install-recommends $lacking >/dev/null
+if ! apt-get install -y -qq --no-install-recommends $lacking >/dev/null; then # one that a release lacks must not cost the others
+	for package in $lacking; do
+		apt-get install -y -qq --no-install-recommends "$package" >/dev/null || echo "e2e: no $package here; tests that need it will be skipped" >&2
+	done
+fi

@@ -3,11 +3,15 @@ package stacks
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/etcdtap/etcdtap/e2e/lab"
 )
 
 // playTimeout bounds one handshake and request.
@@ -23,6 +27,7 @@ const (
 type Client struct {
 	Name     string
 	Programs []string                                           // what it needs
+	From     string                                             // where to get them, "" where e2e/setup.sh does
 	Prepare  func(s *Store) error                               // may be nil
 	Command  func(s *Store, port int, of Scenario) []string     // reads the request from its standard input
 	Dial     func(s *Store, port int, of Scenario, l io.Writer) // instead of Command
@@ -43,7 +48,21 @@ func Clients() []Client {
 		{Name: "GnuTLS", Programs: []string{"gnutls-cli"}, Command: gnutls},
 		{Name: "NSS", Programs: []string{"tstclnt", "certutil", "pk12util"}, Prepare: prepareNSS, Command: nss},
 		{Name: "Java (JSSE)", Programs: []string{"java"}, Command: java},
+		{Name: "BoringSSL", Programs: []string{"bssl-tool"}, Command: boringSSL()},
+		{Name: "BoringSSL, GREASE", Programs: []string{"bssl-tool"}, Command: boringSSL("-grease", "-ech-grease", "-permute-extensions")},
+		{Name: "BoringSSL (Bun)", Programs: []string{"bun"}, From: "the npm package bun", Command: javaScript("bun")},
+		{Name: "rustls (Deno)", Programs: []string{"deno"}, From: "the npm package deno",
+			Command: javaScript("deno", "run", "--quiet", "--no-config", "--allow-net=127.0.0.1", "--allow-read")},
 	}
+}
+
+// missing says which of its programs this machine lacks and how to get them; nil if it has them all.
+func (c *Client) missing() error {
+	err := lab.Missing(c.Programs...)
+	if err != nil && c.From != "" {
+		return fmt.Errorf("this machine has no %s: install %s and put it on PATH", strings.Join(c.Programs, ", "), c.From)
+	}
+	return err
 }
 
 // Play makes one connection. That the client fails is part of some scenarios.
@@ -154,4 +173,26 @@ func java(s *Store, port int, of Scenario) []string {
 		a = append(a, s.path(of.Client+".p12"), password)
 	}
 	return a
+}
+
+func boringSSL(more ...string) func(*Store, int, Scenario) []string {
+	return func(s *Store, port int, of Scenario) []string {
+		a := []string{"bssl-tool", "client", "-connect", "127.0.0.1:" + strconv.Itoa(port), "-min-version", "tls1.3", "-server-name", "localhost",
+			"-root-certs", s.path(of.Trust + ".crt")}
+		if of.Client != "" {
+			a = append(a, "-cert", s.path(of.Client+".crt"), "-key", s.path(of.Client+".key"))
+		}
+		return append(a, more...)
+	}
+}
+
+// javaScript runs the client with the TLS stack of the program that runs it.
+func javaScript(run ...string) func(*Store, int, Scenario) []string {
+	return func(s *Store, port int, of Scenario) []string {
+		a := append(slices.Clone(run), "testdata/client.mjs", strconv.Itoa(port), s.path(of.Trust+".crt"))
+		if of.Client != "" {
+			a = append(a, s.path(of.Client+".crt"), s.path(of.Client+".key"))
+		}
+		return a
+	}
 }

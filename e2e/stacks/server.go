@@ -46,6 +46,13 @@ func Servers() []Server {
 			}
 			return a
 		}},
+		{Name: "BoringSSL", Programs: []string{"bssl-tool"}, Command: func(s *Store, port int, of Scenario) []string { // takes any client certificate
+			a := []string{"bssl-tool", "server", "-accept", strconv.Itoa(port), "-cert", s.path(of.Server + ".crt"), "-key", s.path(of.Server + ".key"), "-loop", "-www"}
+			if of.Ask {
+				a = append(a, "-require-any-client-cert")
+			}
+			return a
+		}},
 	}
 }
 

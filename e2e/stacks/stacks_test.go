@@ -116,7 +116,7 @@ func record(t *testing.T, store *Store, file, keys string) []played {
 }
 
 func playClient(t *testing.T, store *Store, c *Client, keys io.Writer, used *int) (all []played) {
-	if err := lab.Missing(c.Programs...); err != nil {
+	if err := c.missing(); err != nil {
 		t.Logf("SKIPPED, %s as client is LEFT OUT: %v", c.Name, err)
 		return nil
 	}
