@@ -82,11 +82,12 @@ var handshakeCauses = []Cause{
 		Title: "Client gave up during the handshake",
 		Meaning: "The client began TLS properly and then hung up without saying why. Usually it disliked something about etcd's certificate, or its own time limit " +
 			"ran out.",
-		Wire: "A ClientHello, often the server's answer too, then FIN from the client without an alert.",
+		Wire: "A ClientHello, often the server's answer too, then FIN from the client without an alert. Noted as possible, and no failure, where the whole handshake " +
+			"went through and the client then left at once, without a request and without a close_notify.",
 		Log: "A `rejected connection` line with `EOF`; at debug level only from 3.5.24 and 3.6.6 on and in 3.7. With a server name in it a ClientHello had been read; an " +
 			"empty one proves nothing.",
 		Causes: []string{
-			"The client could not verify etcd's certificate and closed without an alert",
+			"The client could not verify etcd's certificate and closed without an alert, as programs in JavaScript do (Node.js, Bun, Deno)",
 			"The client's time limit ran out, or its process was stopped",
 			"A health check that sends a ClientHello and needs no more (for example HAProxy's `option ssl-hello-chk`)",
 		},

@@ -169,6 +169,7 @@ var rules = [...]func(*view){
 	(*view).clientCertificate,
 	(*view).grpcToPeerPort,
 	(*view).peerSANMismatch,
+	(*view).leftAfterHandshake,
 	(*view).connectionWithoutData,
 	(*view).connectionReset,
 	(*view).handshakeCut,

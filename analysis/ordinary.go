@@ -21,4 +21,5 @@ var ordinaryRules = [...]func(*view){
 	(*view).clientCertificate,
 	(*view).grpcToPeerPort,
 	(*view).peerSANMismatch,
+	(*view).leftAfterHandshake,
 }
