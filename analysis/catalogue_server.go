@@ -125,9 +125,9 @@ var serverCauses = []Cause{
 		Title: "Client refused etcd's certificate",
 		Meaning: "It is the client that refused etcd's certificate, not the other way round: `remote error` in etcd's log is the client's complaint. " +
 			"The usual advice to look at the client's certificate has it backwards.",
-		Wire: "After the server's certificate comes an alert from the client: 42 from Go (for any reason: CA, name or expiry), 48 (unknown CA) or 45 (expired) from OpenSSL. " +
+		Wire: "After the server's certificate comes an alert from the client: 42 from Go (for any reason: CA, name or expiry), 48 (unknown CA), 51 (a CA of that name with another key) or 45 (expired) from OpenSSL. " +
 			"In TLS 1.3 it is an encrypted record of 19 bytes, or, from OpenSSL, in clear.",
-		Log: "A `rejected connection` line with `remote error: tls: bad certificate`, `unknown certificate authority`, `expired certificate` or `unsupported certificate`. " +
+		Log: "A `rejected connection` line with `remote error: tls: bad certificate`, `unknown certificate authority`, `expired certificate`, `unsupported certificate` or `error decrypting message`. " +
 			"An OpenSSL client with TLS 1.3 shows as `local error: tls: bad record MAC`. curl with a wrong host name leaves no line at all.",
 		Causes: []string{
 			"The client has no CA file, or another CA's: `--cacert`, `--etcd-cafile`, `--trusted-ca-file` of a peer",
@@ -169,9 +169,9 @@ var serverCauses = []Cause{
 		Title: "Server certificate leads to no CA the client knows",
 		Meaning: "The client says in so many words that it does not know the CA behind the server's certificate: it was given another CA, or the server " +
 			"does not send a link of the chain.",
-		Wire: "After the server's certificate the client sends alert 48 (unknown_ca), in clear: OpenSSL clients such as curl do. Go clients send 42 for " +
+		Wire: "After the server's certificate the client sends alert 48 (unknown_ca), in clear: OpenSSL clients such as curl do; or 51 (decrypt_error) if it knows a CA of that name with another key. Go clients send 42 for " +
 			"every reason, so for them only server-cert-refused is reported.",
-		Log: "A `rejected connection` line with `remote error: tls: unknown certificate authority`; `local error: tls: bad record MAC` when an OpenSSL client sends it in TLS 1.3. See server-cert-refused.",
+		Log: "A `rejected connection` line with `remote error: tls: unknown certificate authority` or `error decrypting message`; `local error: tls: bad record MAC` when an OpenSSL client sends it in TLS 1.3. See server-cert-refused.",
 		Causes: []string{
 			"The server does not send its intermediate certificate",
 			"The CA was made anew under the same name, and the server still has a certificate of the old one",

@@ -204,6 +204,12 @@ func untrustedToo(*Finding, *etcdlog.Entry) []Finding {
 	return []Finding{findingOf(CodeServerCertUntrusted, Certain)}
 }
 
+// otherKeyToo is for a signature that a client found wrong: it knows a CA of that name, with another key.
+func otherKeyToo(f *Finding, _ *etcdlog.Entry) []Finding {
+	f.add("a signature did not verify: most often the client trusts a CA that has the same name and another key than the one that issued the certificate")
+	return []Finding{findingOf(CodeServerCertUntrusted, Possible)}
+}
+
 func serverExpiredToo(*Finding, *etcdlog.Entry) []Finding {
 	return []Finding{findingOf(CodeServerCertExpired, Likely)}
 }

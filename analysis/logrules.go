@@ -89,6 +89,7 @@ var serverTexts = [...]textRule{
 	{kinds: byServer, words: []string{"remote error: tls: expired certificate"}, code: CodeServerCertRefused, confidence: Certain, refine: serverExpiredToo},
 	{kinds: byServer, words: []string{"remote error: tls: unsupported certificate"}, code: CodeServerCertRefused, confidence: Certain},
 	{kinds: byServer, words: []string{"remote error: tls: revoked certificate"}, code: CodeServerCertRefused, confidence: Certain},
+	{kinds: byServer, words: []string{"remote error: tls: error decrypting message"}, code: CodeServerCertRefused, confidence: Likely, refine: otherKeyToo},
 	{kinds: byServer, words: []string{"remote error: tls: "}, code: CodeClientAlert, confidence: Certain},
 	{kinds: byServer, words: []string{"local error: tls: bad record MAC"}, code: CodeRecordMACFailure, confidence: Likely,
 		note: "from an OpenSSL client in TLS 1.3 this is its refusal of etcd's certificate, sent in clear",

@@ -150,6 +150,7 @@ var serverRows = [...]textRow{
 	{zapLine("remote error: tls: expired certificate"), CodeServerCertRefused, Certain, FaultUnknown, "", []Code{CodeServerCertExpired}},
 	{zapLine("remote error: tls: unsupported certificate"), CodeServerCertRefused, Certain, FaultUnknown, "", nil},
 	{zapLine("remote error: tls: revoked certificate"), CodeServerCertRefused, Certain, FaultUnknown, "", nil},
+	{zapLine("remote error: tls: error decrypting message"), CodeServerCertRefused, Likely, FaultUnknown, "another key", []Code{CodeServerCertUntrusted}},
 	{zapLine("remote error: tls: internal error"), CodeClientAlert, Certain, FaultUnknown, "", nil},
 	{zapLine("remote error: tls: user canceled"), CodeClientAlert, Certain, FaultUnknown, "", nil},
 	{zapLine("local error: tls: bad record MAC"), CodeRecordMACFailure, Likely, FaultUnknown, "OpenSSL", []Code{CodeServerCertRefused}},

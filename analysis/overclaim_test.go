@@ -43,6 +43,7 @@ func TestClaimsNoMore(t *testing.T) {
 		{"the client says close_notify, the server closes", closedByNotify(), "", OutcomeEstablished, "", CodeClientCertRevoked},
 		{"the same at the peer port", closedByNotify(), "peer", OutcomeEstablished, "", CodePeerSANMismatch},
 		{"closed at once after the handshake, with a certificate for its address", closedAtOnce(), "peer", OutcomeEstablished, CodeClientCertRevoked, CodePeerSANMismatch},
+		{"a client that finds a signature wrong only after its own part", slices.Concat(healthy12()[:2], transcript{client(handshake(cke)), client(alert(alertDecryptError))}).and(finBy(FromClient)...), "", OutcomeRejectedByClient, CodeClientAlert, CodeServerCertRefused},
 		{"good ALPN, refused all the same", helloRefusedWith(modern, alertNoApplicationProtocol), "", OutcomeRejectedByServer, CodeServerAlert, CodeALPNMismatch},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

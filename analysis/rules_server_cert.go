@@ -27,12 +27,22 @@ func (v *view) refusedByClient() (a *Alert, inferred bool) {
 		return nil, false
 	}
 	if a := v.sentAlert(FromClient); a != nil {
-		if slices.Contains(certificateAlerts, a.Code) {
+		if slices.Contains(certificateAlerts, a.Code) || a.Code == alertDecryptError && v.beforeClientsPart() {
 			return a, false
 		}
 		return nil, false
 	}
 	return nil, v.shape.ClientAlertInLieu
+}
+
+// beforeClientsPart reports whether the client had sent none of its part of the handshake: the signatures that it can have found wrong are
+// those of the server's certificate, and the server's proof that it has the key.
+func (v *view) beforeClientsPart() bool {
+	t := v.f.TLS
+	if t.Version == tlswire.VersionTLS13 {
+		return !t.Resumed && (t.Encrypted[FromClient].Records == 0 || v.shape.ClientAlertInLieu)
+	}
+	return !t.Resumed && !t.ClientKeyExchange
 }
 
 func (v *view) serverCertRefused() {
@@ -60,8 +70,12 @@ func (v *view) serverCertRefused() {
 	}
 	seen := "Certificate " + brief(c.Chain[0].Subject) + ", issuer " + brief(c.Chain[0].Issuer) + ", SHA-256 " + hexBytes(c.Chain[0].SHA256[:])
 	f.saw(FromServer, c.Packet, c.At, seen)
-	if a.Code == alertUnknownCA {
+	switch a.Code {
+	case alertUnknownCA:
 		v.add(CodeServerCertUntrusted, Certain, "the client says that it does not know the CA of "+brief(c.Chain[0].Subject)+", which is "+brief(c.Chain[0].Issuer)).
+			saw(FromServer, c.Packet, c.At, seen).sawAlert(a)
+	case alertDecryptError: // OpenSSL, BoringSSL and rustls, measured
+		v.add(CodeServerCertUntrusted, Likely, "the client knows a CA of the name "+brief(c.Chain[0].Issuer)+", and the signature on "+brief(c.Chain[0].Subject)+" is not by the key that it has for it: the CA was made anew under the same name, and one of the two has the old one").
 			saw(FromServer, c.Packet, c.At, seen).sawAlert(a)
 	}
 }
@@ -72,6 +86,10 @@ func (v *view) whyRefused(a *Alert) string {
 	switch {
 	case a.Code == alertUnknownCA:
 		return ": it does not know the CA that issued it"
+	case a.Code == alertDecryptError && leaf == nil:
+		return ": a signature does not verify, most often because the client trusts a CA that has the same name as the certificate's and another key"
+	case a.Code == alertDecryptError:
+		return ": a signature does not verify"
 	case leaf == nil:
 		return ""
 	case validity(leaf, a.At) != "":

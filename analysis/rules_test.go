@@ -172,6 +172,8 @@ func ruleRows() []ruleRow {
 		{name: "TLS 1.3", code: CodeServerCertRefused, script: live("TLS 1.3 client refuses the server's CA"), confidence: Likely, severity: Error, fault: FaultUnknown},
 		{code: CodeServerCertUnreadable, script: helloRefusedWith(modern, alertInternalError), confidence: Likely, severity: Error, fault: FaultServer},
 		{code: CodeServerCertUntrusted, script: clientRefuses(p.server, alertUnknownCA), confidence: Certain, severity: Error, fault: FaultUnknown},
+		{code: CodeServerCertUntrusted, script: clientRefuses(p.server, alertDecryptError), confidence: Likely, severity: Error, fault: FaultUnknown},
+		{code: CodeServerCertRefused, script: clientRefuses(p.server, alertDecryptError), confidence: Certain, severity: Error, fault: FaultUnknown},
 		{code: CodeServerNameMismatch, script: live("TLS 1.2 server's name"), confidence: Certain, severity: Error, fault: FaultServer},
 		{code: CodeServerSpeaksFirst, script: h["ssh server first"], confidence: Certain, severity: Error, fault: FaultClient},
 		{code: CodeSignatureAlgorithmMismatch, script: helloRefusedWith(with(func(o *helloOptions) { o.signatures = []uint16{0x0201} }), alertHandshakeFailure), confidence: Certain, severity: Error, fault: FaultUnknown},
