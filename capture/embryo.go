@@ -64,7 +64,7 @@ func (t *Tracker) grows(i uint32, e *embryo, d analysis.Direction, s *Segment) b
 	}
 	e.packets[d]++
 	e.last = uint32(distance)
-	if (t.now^e.seen)>>touchShift != 0 && t.active.tail != i {
+	if t.stale(e.seen) && t.active.tail != i {
 		t.active.remove(&t.table, i)
 		t.active.push(&t.table, i)
 	}

@@ -102,7 +102,7 @@ func TestEviction(t *testing.T) {
 	r.play([]sent{
 		from(1001, sent{flags: ack, seq: 1, ack: 1, data: "x"}),
 		from(1002, sent{flags: syn, seq: 99}),
-		from(1001, sent{flags: ack, seq: 2, ack: 1, data: "y", after: 10 * time.Second}),
+		from(1001, sent{flags: ack, seq: 2, ack: 1, data: "y", after: 100 * time.Millisecond}),
 		from(1003, sent{flags: syn, seq: 99}),
 		from(1004, sent{flags: syn, seq: 99}),
 	})
