@@ -204,26 +204,30 @@ func appendAddr(dst []byte, a netip.Addr) []byte {
 	return append(a.AppendTo(append(dst, '"')), '"')
 }
 
-// appendIPv4 appends an address in dotted decimal. All digits of a number and a point are written at once, and leading zeros shifted out:
-// how many there are, no processor can foretell.
+// appendIPv4 appends an address in dotted decimal. Each number is written with a point and whatever comes to four bytes, and the next one
+// over what was too much: how many digits there are, no processor can foretell.
 func appendIPv4(dst []byte, a [4]byte) []byte {
 	n := len(dst)
-	dst = append(dst, make([]byte, 4*4+3)...) // so that the last number, too, may be written with what follows it
+	dst = append(dst, "255.255.255.255."...)
+	room := (*[16]byte)(dst[n:])
+	end := 0
 	for _, octet := range a {
-		v := uint32(octet)
-		hundreds := v * 41 >> 12
-		v -= 100 * hundreds
-		tens := v * 103 >> 10
-		digits := hundreds | tens<<8 | (v-10*tens)<<16
-		none := bits.TrailingZeros32(digits|1<<16) &^ 7 // bits of leading zeros
-		binary.LittleEndian.PutUint32(dst[n:], (digits|zerosAndPoint)>>none)
-		n += 4 - none/8
+		o := &octets[octet]
+		binary.LittleEndian.PutUint32(room[end&15:], o.text)
+		end += int(o.length)
 	}
-	return dst[:n-1]
+	return dst[:n+end-1]
 }
 
-// zerosAndPoint makes three digits text, with a point behind it.
-const zerosAndPoint = '0' | '0'<<8 | '0'<<16 | '.'<<24
+// octets are the numbers up to 255 in decimal, each with a point behind it.
+var octets = func() (all [256]struct{ text, length uint32 }) {
+	for i := range all {
+		var text [4]byte
+		b := append(strconv.AppendInt(text[:0], int64(i), 10), '.')
+		all[i].text, all[i].length = binary.LittleEndian.Uint32(text[:]), uint32(len(b))
+	}
+	return all
+}()
 
 func appendAddrPort(dst []byte, a netip.AddrPort) []byte {
 	dst = appendAddr(append(dst, `{"ip":`...), a.Addr())
