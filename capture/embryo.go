@@ -42,6 +42,7 @@ func (t *Tracker) conceive(tag, src, dst uint32, s *Segment) {
 	e.first, e.began, e.seen = t.packet, t.now, t.now
 	e.packets[analysis.FromClient] = 1
 	t.active.push(&t.table, i)
+	t.held += heldByEmbryo
 	t.begun()
 }
 
@@ -100,6 +101,7 @@ func (t *Tracker) hatch(i uint32) uint32 {
 	e.into(t.table.at(n))
 	t.table.slots[t.table.slotOf(i, e.tag)].index = n
 	t.active.replace(&t.table, i, n)
+	t.held += heldByConnection - heldByEmbryo
 	t.table.releaseEmbryo(i)
 	return n
 }

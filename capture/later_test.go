@@ -50,8 +50,8 @@ func pipe(t *testing.T, o PipelineOptions, files []*File, feed func(p *Pipeline)
 	feed(p)
 	p.Flush()
 	got.Stats = p.Stats()
-	if p.tracker.observed != 0 {
-		t.Errorf("%d bytes are still observed", p.tracker.observed)
+	if p.tracker.held != 0 {
+		t.Errorf("%d bytes are still observed", p.tracker.held)
 	}
 	if a, b := p.tracker.buffers.lent, p.closer.buffers.lent; a != 0 || b != 0 || p.closer.buffers.spare != 0 {
 		t.Errorf("%d bytes are still lent by who tracks, %d by who concludes, who has %d", a, b, p.closer.buffers.spare)
@@ -174,7 +174,7 @@ func TestScriptsForAllWorkers(t *testing.T) {
 		most, observed := []int{0, 3}[seed%2], []int{0, 10 << 10}[seed/2%2]
 		var last *Pipeline
 		one := sameForAllWorkers(t, fmt.Sprint("seed ", seed), func(o PipelineOptions) told {
-			o.MaxConnections, o.MaxObserved = most, observed
+			o.MaxConnections, o.MaxHeld = most, observed
 			return pipe(t, o, nil, func(p *Pipeline) {
 				last = p
 				playScript(script, func(q *Packet, s *Segment) {

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"time"
+	"unsafe"
 
 	"github.com/etcdtap/etcdtap/analysis"
 )
@@ -36,6 +37,7 @@ func (t *Tracker) begin(tag uint32, s *Segment) (uint32, analysis.Direction) {
 	t.table.setEnds(c, d, s)
 	c.first, c.start, c.seen = t.packet, t.now, t.now
 	t.active.push(&t.table, i)
+	t.held += heldByConnection
 	if t.options.Early != nil && len(t.looks.queue) < maxLooks {
 		t.looks.push(look{t.now + quietAfter, c.first, i})
 	}
@@ -43,28 +45,43 @@ func (t *Tracker) begin(tag uint32, s *Segment) (uint32, analysis.Direction) {
 	return i, d
 }
 
+// What an unfinished connection is counted with in Tracker.held, besides what its observer holds: its entry, with all that it may have.
+const (
+	heldByEmbryo     = int(unsafe.Sizeof(embryo{}))
+	heldByConnection = int(unsafe.Sizeof(connection{}) + unsafe.Sizeof(more{}))
+)
+
 // makeRoom gives up the connection that was silent longest where there are too many for one more.
 func (t *Tracker) makeRoom() {
 	if t.active.length >= t.options.MaxConnections {
-		t.stats.Evicted++
-		t.giveUp(t.whole(t.active.head), analysis.CloseEvicted)
+		t.evict()
 	}
 }
 
-// observeLess gives up those that were silent longest until what observers hold is within its bound. The memory of those given up comes
-// back as soon as they are handed over, which is next.
-func (t *Tracker) observeLess() {
-	for t.observed > t.options.MaxObserved && t.active.length > 0 {
-		i := t.whole(t.active.head)
-		if c := t.table.at(i); c.attached() {
-			x := t.attachments[c.stream]
-			t.observed -= x.held
-			x.held = 0
-		}
-		t.stats.Evicted++
-		t.giveUp(i, analysis.CloseEvicted)
+// holdLess gives up those that were silent longest until what is held is within its bound. The memory of those given up comes back as soon
+// as they are handed over, which is next.
+func (t *Tracker) holdLess() {
+	for t.held > t.options.MaxHeld && t.active.length > 0 {
+		t.evict()
 	}
 	t.expire()
+}
+
+// evict gives up the connection that was silent longest.
+func (t *Tracker) evict() {
+	i := t.whole(t.active.head)
+	if c := t.table.at(i); c.attached() {
+		x := t.attachments[c.stream]
+		t.held -= x.held
+		x.held = 0
+	}
+	t.stats.Evicted++
+	t.giveUp(i, analysis.CloseEvicted)
+}
+
+// crowded reports whether so many connections more would make others be given up.
+func (t *Tracker) crowded(more int) bool {
+	return t.active.length > t.options.MaxConnections-more || t.held+more*heldByEmbryo > t.options.MaxHeld
 }
 
 // begun counts a connection that has begun.
@@ -212,6 +229,7 @@ func distance(a, b int64) int64 {
 // linger, and of one that is over repeated bytes are only counted.
 func (t *Tracker) finish(i uint32) {
 	t.active.remove(&t.table, i)
+	t.held -= heldByConnection
 	c := t.table.at(i)
 	c.flags |= connFinished
 	t.lingering.push(i)
@@ -260,11 +278,13 @@ func (t *Tracker) Flush() {
 	for q := t.openRuns(); len(q) > 0; {
 		i := q.pop(&t.table)
 		if i&embryonic != 0 {
+			t.held -= heldByEmbryo
 			t.table.embryo(i).into(&t.hatched)
 			t.last(&t.hatched)
 			t.table.releaseEmbryo(i)
 			continue
 		}
+		t.held -= heldByConnection
 		t.last(t.table.at(i))
 		t.table.release(i)
 	}
@@ -401,7 +421,7 @@ func (t *Tracker) detach(c *connection) {
 
 // unhook takes an attachment from its connection.
 func (t *Tracker) unhook(c *connection) {
-	t.observed -= t.attachments[c.stream].held
+	t.held -= t.attachments[c.stream].held
 	t.attachments[c.stream] = nil
 	t.vacant = append(t.vacant, c.stream)
 	c.flags &^= connAttached

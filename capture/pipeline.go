@@ -215,7 +215,7 @@ func (p *Pipeline) Stats() TrackerStats {
 func (t *Tracker) batch(b *batch) {
 	segments := b.segments[:b.n]
 	t.table.warm(segments)
-	if t.active.length+len(segments) > t.options.MaxConnections {
+	if t.crowded(len(segments)) {
 		t.table.warmOldest(t.active.head, len(segments))
 	}
 	for i := range segments {

@@ -69,7 +69,7 @@ type attachment struct {
 	conflictPacket int64
 	outOfOrder     int64
 	truncated      int64
-	held           int      // bytes that conn holds, as counted in Tracker.observed
+	held           int      // bytes that conn holds, as counted in Tracker.held
 	settled        bool     // conn's fate is
 	store          [2]store // by Direction
 }

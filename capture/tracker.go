@@ -11,15 +11,15 @@ import (
 // TrackerOptions says how a Tracker keeps connections. The zero value means the defaults.
 type TrackerOptions struct {
 	// IdleTimeout is how long a connection may be silent, in capture time, before it is given up. The default is an hour: a
-	// watch without events may be silent that long where keep-alives are off, and what it costs is bounded by MaxConnections.
+	// watch without events may be silent that long where keep-alives are off, and what it costs is bounded by the two that follow.
 	IdleTimeout time.Duration
 	// MaxConnections is how many unfinished connections are kept; the one that was silent longest is given up for a new one.
-	// The default is a million.
+	// The default is a million and a half.
 	MaxConnections int
-	// MaxObserved is how many bytes the observers of unfinished connections, which are those with data, may take together. Beyond
-	// them the connections that were silent longest are given up. The default is 256 MiB: fifty thousand that have sent no more than
-	// a ClientHello.
-	MaxObserved int
+	// MaxHeld is how many bytes unfinished connections may take together, with their places in the table and what was seen of them. Beyond
+	// them those that were silent longest are given up. The default is 256 MiB: 1.4 million connections without data, or fifty thousand that have
+	// sent no more than a ClientHello.
+	MaxHeld int
 	// ServerPorts reports whether servers listen on a port, to tell who is who when no SYN was seen. Nil means that none
 	// is known.
 	ServerPorts func(port uint16) bool
@@ -34,8 +34,8 @@ type TrackerOptions struct {
 
 const (
 	defaultIdleTimeout    = time.Hour
-	defaultMaxConnections = 1_000_000
-	defaultMaxObserved    = 256 << 20
+	defaultMaxConnections = 1_500_000
+	defaultMaxHeld        = 256 << 20
 )
 
 // TrackerStats counts what a Tracker has seen.
@@ -44,7 +44,7 @@ type TrackerStats struct {
 	Connections     int64 // begun
 	PeakConnections int   // most of them at one time, lingering ones included
 	Idle            int64 // given up after IdleTimeout
-	Evicted         int64 // given up for MaxConnections or MaxObserved
+	Evicted         int64 // given up for MaxConnections or MaxHeld
 	Replaced        int64 // given up for a new connection between the same endpoints
 	Implausible     int64 // segments with sequence numbers that cannot belong to their connection; ignored
 	IgnoredResets   int64 // RSTs that no receiver would heed
@@ -73,7 +73,7 @@ type Tracker struct {
 	calm        calm          // when there is nothing to expire
 	untilWarm   int           // how many more are handed over before those that follow are visited
 	attachments []*attachment // by connection.stream; 0 is never used
-	observed    int           // bytes that the attachments' observers hold, as far as they were counted: see MaxObserved
+	held        int           // bytes that unfinished connections take, as far as they were counted: see MaxHeld
 	vacant      []uint32      // indexes of attachments not in use
 	spare       []*attachment // to be used again
 	closer      closer        // concludes connections without data
@@ -93,8 +93,8 @@ func NewTracker(o TrackerOptions, sink ConnectionSink) *Tracker {
 	if o.MaxConnections <= 0 {
 		o.MaxConnections = defaultMaxConnections
 	}
-	if o.MaxObserved <= 0 {
-		o.MaxObserved = defaultMaxObserved
+	if o.MaxHeld <= 0 {
+		o.MaxHeld = defaultMaxHeld
 	}
 	if o.Linger <= 0 {
 		o.Linger = time.Duration(lingerTime)
@@ -126,8 +126,8 @@ func (t *Tracker) Segment(p *Packet, s *Segment) {
 func (t *Tracker) segment(tag, hint uint32, s *Segment) {
 	t.stats.Segments++
 	t.expire()
-	if t.observed > t.options.MaxObserved {
-		t.observeLess()
+	if t.held > t.options.MaxHeld {
+		t.holdLess()
 	}
 	if t.looks.head < len(t.looks.queue) {
 		t.lookAround()
@@ -295,7 +295,7 @@ func (t *Tracker) data(c *connection, d analysis.Direction, s *Segment, seq uint
 	l.answers(s)
 	l.arrive(stretch{seq, s.Length, s.Payload})
 	held := l.x.conn.Held()
-	t.observed += held - l.x.held
+	t.held += held - l.x.held
 	l.x.held = held
 	return d
 }

@@ -15,7 +15,7 @@ func FuzzTracker(f *testing.F) {
 	f.Add([]byte{0x82, ack, 0, 255, 0, 255, 255, 0, 0x82, ack, 0, 1, 0, 255, 3, 9, 2, rst, 0, 1, 0, 0, 0, 9})
 	f.Fuzz(func(t *testing.T, script []byte) {
 		var bytes, missed, begun, ended int64
-		tr := NewTracker(TrackerOptions{MaxConnections: 3, MaxObserved: 10 << 10, ServerPorts: etcdPorts}, func(f *analysis.Facts) {
+		tr := NewTracker(TrackerOptions{MaxConnections: 3, MaxHeld: 10 << 10, ServerPorts: etcdPorts}, func(f *analysis.Facts) {
 			ended++
 			for d, s := range f.Stream {
 				if s.Bytes < s.Missed || s.Missed < 0 {

@@ -227,8 +227,8 @@ func (r *rig) checkEmpty(t *testing.T) {
 			t.Errorf("slot %d still holds connection %d", i, s.index)
 		}
 	}
-	if r.observed != 0 {
-		t.Errorf("%d bytes of observers are still counted", r.observed)
+	if r.held != 0 {
+		t.Errorf("%d bytes are still counted as held", r.held)
 	}
 	if busy := len(r.attachments) - 1 - len(r.vacant); busy != 0 {
 		t.Errorf("%d attachments are not given back", busy)

@@ -23,13 +23,13 @@ import (
 
 const (
 	liveLinger = 200 * time.Millisecond // a closed connection waits so long for what trails it
-	// liveObserved is in bytes: thirty thousand connections that have sent a ClientHello, so that all bounds together are within what
-	// deploy/etcdtap.service allows.
-	liveObserved = 128 << 20
-	tickEvery    = 100 * time.Millisecond // logs are looked at, and what waits is reported
-	countEvery   = time.Second            // the kernel is asked for its drops
-	timeEvery    = 64                     // packets between two looks at the clock
-	drainFor     = time.Second            // what the kernel holds back at the end is read for so long at the most: it takes 0.1 s where it keeps up
+	// liveHeld is in bytes: a million connections without data, or forty thousand that have sent a ClientHello, so that all bounds together are
+	// within what deploy/etcdtap.service allows.
+	liveHeld   = 192 << 20
+	tickEvery  = 100 * time.Millisecond // logs are looked at, and what waits is reported
+	countEvery = time.Second            // the kernel is asked for its drops
+	timeEvery  = 64                     // packets between two looks at the clock
+	drainFor   = time.Second            // what the kernel holds back at the end is read for so long at the most: it takes 0.1 s where it keeps up
 )
 
 // capturer is a live capture: packets become connections, which a liveReporter reports.
@@ -115,7 +115,7 @@ func (c *capturer) prepare(ctx context.Context, x analysis.Expectations, express
 		c.metrics.CertificateFiles(x.PKI)
 		c.live.metrics = c.metrics
 	}
-	options := capture.TrackerOptions{IdleTimeout: f.idle, MaxConnections: f.maxConnections, MaxObserved: liveObserved, Linger: liveLinger, Early: c.early,
+	options := capture.TrackerOptions{IdleTimeout: f.idle, MaxConnections: f.maxConnections, MaxHeld: liveHeld, Linger: liveLinger, Early: c.early,
 		ServerPorts: func(p uint16) bool { return slices.Contains(allPorts(&x), p) }}
 	if len(f.keylogs) > 0 {
 		options.Keys = keys

@@ -71,7 +71,7 @@ func readTogether(t *testing.T, format string, first, second, log, keys, files [
 	var out bytes.Buffer
 	e := &environment{stdin: bytes.NewReader(log), stdout: &out, stderr: io.Discard, log: zap.NewNop()}
 	flags := &outputFlags{formatFlags: formatFlags{output: format, color: "never"}, certs: true}
-	o := capture.PipelineOptions{Workers: 1, TrackerOptions: capture.TrackerOptions{MaxConnections: 64, MaxObserved: 256 << 10, Keys: &secrets}}
+	o := capture.PipelineOptions{Workers: 1, TrackerOptions: capture.TrackerOptions{MaxConnections: 64, MaxHeld: 256 << 10, Keys: &secrets}}
 	_ = e.report(context.Background(), captures, s, o, []string{"-"}, flags) // the only error is that no packet could be decoded
 	return out.Bytes()
 }

@@ -60,7 +60,7 @@ Connections come out in the order in which they end.`,
 	fl.StringSliceVar(&f.logs, "log", nil, "etcd's log `file` of the same time: its rejections are joined with their connections; repeatable")
 	fl.StringSliceVar(&f.keylogs, "keylog", nil, "key log `file` (SSLKEYLOGFILE) to decrypt handshakes and alerts with; repeatable. Secrets inside pcapng files are used without it")
 	fl.DurationVar(&f.idle, "idle-timeout", time.Hour, "give a connection up after this `time` of the capture without a packet")
-	fl.IntVar(&f.maxConnections, "max-connections", 1_000_000, "the `number` of unfinished connections kept at most, 90 bytes each while half-open, 150 before they carry data; the longest idle is given up first")
+	fl.IntVar(&f.maxConnections, "max-connections", 1_500_000, "the `number` of unfinished connections kept at most, 90 bytes each while half-open, 150 before they carry data; the longest idle is given up first")
 	fl.IntVar(&f.workers, "workers", 0, "how many `processors` to use: 1 does one thing after the other, with more reading, tracking and reporting run side by side, and beyond 3 there is nothing to gain; 0 takes what there is. The output is the same")
 	f.out.register(fl)
 	return cmd

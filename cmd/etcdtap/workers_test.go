@@ -89,7 +89,7 @@ func TestWorkersObserved(t *testing.T) {
 		if _, err := library.Write(&file, o); err != nil {
 			t.Fatal(err)
 		}
-		options := capture.TrackerOptions{MaxObserved: 1 << 20}
+		options := capture.TrackerOptions{MaxHeld: 1 << 20}
 		want := readFiles(t, [][]byte{file.Bytes()}, capture.PipelineOptions{Workers: 1, TrackerOptions: options})
 		if n := bytes.Count(want, []byte(`"ended":"evicted"`)); n < 100 {
 			t.Errorf("%s: %d connections were given up", kind, n)

@@ -6,15 +6,15 @@ import (
 	"testing"
 )
 
-// TestObserversAreBounded: connections that send something and stall, however many and however much, do not take more memory than all of
+// TestHeldIsBounded: connections that send something and stall, however many and however much, do not take more memory than all of
 // them may: those silent longest are given up, and counted.
-func TestObserversAreBounded(t *testing.T) {
+func TestHeldIsBounded(t *testing.T) {
 	begin := "\x01\x00\xff\xff\x03\x03" // of a ClientHello of 65,535 bytes
 	for name, data := range map[string]string{"a byte": "\x16", "a record without its end": "\x16\x03\x01\x40\x00" + begin + strings.Repeat("x", 16_000),
 		"a message without its end": strings.Repeat("\x16\x03\x01\x20\x06"+begin+strings.Repeat("x", 0x2000), 3)} {
 		t.Run(name, func(t *testing.T) {
 			const most, flood = 1 << 20, 2000
-			r := newRig(TrackerOptions{MaxObserved: most, ServerPorts: etcdPorts})
+			r := newRig(TrackerOptions{MaxHeld: most, ServerPorts: etcdPorts})
 			peak := 0
 			for i := range flood {
 				port := uint16(10_000 + i)
@@ -22,12 +22,12 @@ func TestObserversAreBounded(t *testing.T) {
 				for at := 0; at < len(data); at += 1400 {
 					piece := data[at:min(at+1400, len(data))]
 					r.play([]sent{from(port, sent{flags: ack, seq: uint32(100 + at), ack: 500, data: piece})})
-					peak = max(peak, r.observed)
+					peak = max(peak, r.held)
 				}
 			}
 			oneMore := 3<<10 + 2*1400
 			if peak > most+oneMore {
-				t.Errorf("observers hold %d bytes, at most %d are allowed", peak, most)
+				t.Errorf("%d bytes are held, at most %d are allowed", peak, most)
 			}
 			if s := r.Stats(); s.Evicted == 0 || s.Evicted != int64(len(r.got)) || s.Evicted+int64(r.Active()) != flood {
 				t.Errorf("%d given up, %d handed over, %d active of %d", s.Evicted, len(r.got), r.Active(), flood)
@@ -41,9 +41,9 @@ func TestObserversAreBounded(t *testing.T) {
 	}
 }
 
-// TestObserversAreCounted: what observers are counted with is what they hold, in whatever order things come and go.
-func TestObserversAreCounted(t *testing.T) {
-	r := newRig(TrackerOptions{MaxObserved: 1 << 30, ServerPorts: etcdPorts})
+// TestHeldIsCounted: what connections are counted with is what they and their observers hold, in whatever order things come and go.
+func TestHeldIsCounted(t *testing.T) {
+	r := newRig(TrackerOptions{MaxHeld: 1 << 30, ServerPorts: etcdPorts})
 	for i := range 50 {
 		port := uint16(10_000 + i)
 		r.play([]sent{
@@ -54,18 +54,45 @@ func TestObserversAreCounted(t *testing.T) {
 		if i%3 == 0 {
 			r.play([]sent{from(port, sent{flags: rst, seq: 1105})})
 		}
-		held := 0
+		held := r.active.length * heldByConnection
 		for _, x := range r.attachments {
 			if x != nil {
 				held += x.conn.Held()
 			}
 		}
-		if held != r.observed {
-			t.Fatalf("counted are %d bytes, held %d", r.observed, held)
+		if held != r.held {
+			t.Fatalf("counted are %d bytes, held %d", r.held, held)
 		}
 	}
-	if want := 17 * (1005 + 505); r.observed < want {
-		t.Errorf("%d bytes counted, want at least %d", r.observed, want)
+	if want := 33*heldByConnection + 17*(1005+505); r.held < want {
+		t.Errorf("%d bytes counted, want at least %d", r.held, want)
+	}
+	r.Flush()
+	r.checkEmpty(t)
+}
+
+// TestFloodIsBoundedByMemory: half-open connections are kept until what all may hold is used up, and those that become more than half-open
+// push the others out without any new one.
+func TestFloodIsBoundedByMemory(t *testing.T) {
+	const most = 1000 * heldByEmbryo
+	r := newRig(TrackerOptions{MaxHeld: most, ServerPorts: etcdPorts})
+	for i := range 1500 {
+		r.play([]sent{from(uint16(10_000+i), sent{flags: syn, seq: 99})})
+		if r.held > most+heldByEmbryo {
+			t.Fatalf("%d bytes are held after %d connections, at most %d are allowed", r.held, i+1, most)
+		}
+	}
+	if n := r.Active(); n < 999 || n > 1001 {
+		t.Errorf("%d half-open connections are kept, want 1000", n)
+	}
+	for i := 600; i < 1500; i++ {
+		r.play([]sent{from(uint16(10_000+i), sent{flags: fin | ack, seq: 100, ack: 500})})
+		if r.held > most+heldByConnection {
+			t.Fatalf("%d bytes are held after %d have closed, at most %d are allowed", r.held, i-599, most)
+		}
+	}
+	if n, want := r.Active(), most/heldByConnection; n < want-2 || n > want+2 {
+		t.Errorf("%d half-closed connections are kept, want %d", n, want)
 	}
 	r.Flush()
 	r.checkEmpty(t)
