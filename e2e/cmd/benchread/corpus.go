@@ -19,7 +19,7 @@ type corpus struct {
 	size               int    // at scale 1
 }
 
-// sliceShare is the scale of what tshark and ssldump read: the whole would take tshark minutes and gigabytes, and ssldump for ever,
+// sliceShare is the scale of what nDPI, tshark and ssldump read: the whole would take tshark minutes and gigabytes, and ssldump for ever,
 // for its time grows with the square of the number of connections.
 const sliceShare = 0.02
 
@@ -65,6 +65,13 @@ func (s *settings) capture(c corpus, scale float64, form string, stderr io.Write
 		}
 	}
 	return f, f.warm()
+}
+
+// empty makes a capture without packets, to see what programs need to start.
+func (s *settings) empty() (*file, error) {
+	f := &file{name: filepath.Join(s.dir, "empty.pcap")}
+	const header = "\xd4\xc3\xb2\xa1\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\x00\x00\x01\x00\x00\x00" // Ethernet
+	return f, os.WriteFile(f.name, []byte(header), 0o644)
 }
 
 // warm reads the file once: disks are not what is measured.

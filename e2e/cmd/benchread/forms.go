@@ -36,7 +36,7 @@ func (s *settings) fileForms(stdout, stderr io.Writer) error {
 		if err != nil {
 			return err
 		}
-		list = append(list, s.reads("pcap"+z.suffix, packed), program{title: z.open[0] + " -dc alone", args: append(z.open, packed.name), on: packed})
+		list = append(list, s.reads("pcap"+z.suffix, packed), program{title: z.open[0] + " -dc alone", args: z.open, on: packed})
 	}
 	for range s.rounds {
 		for i := range list {
@@ -58,5 +58,5 @@ func (s *settings) fileForms(stdout, stderr io.Writer) error {
 }
 
 func (s *settings) reads(title string, f *file) program {
-	return program{title: "etcdtap, " + title, args: []string{s.etcdtap, "read", "--workers", "2", "-o", "json", f.name}, on: f}
+	return program{title: "etcdtap, " + title, args: []string{s.etcdtap, "read", "--workers", "2", "-o", "json"}, on: f}
 }

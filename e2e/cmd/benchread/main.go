@@ -1,5 +1,5 @@
 // Command benchread measures how fast captures are read, beside what else reads them: tcpdump's copy, which does nothing but copy, is
-// the measure; tshark and ssldump are for comparison. `make bench-read` runs it.
+// the measure; nDPI, tshark and ssldump are for comparison. `make bench-read` runs it.
 //
 // All programs take turns in every round, so that what else the machine does meets all of them alike, and what counts is the ratio of
 // processor times within a round. Medians over the rounds are printed.
@@ -77,8 +77,12 @@ func (s *settings) corpus(c corpus, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	empty, err := s.empty()
+	if err != nil {
+		return err
+	}
 	fmt.Fprintf(stdout, "\n%s: %s\n%d packets, %d connections, %.0f MB\n\n", c.letter, c.what, whole.Packets, whole.Connections, float64(whole.size)/1e6)
-	programs := s.programs(whole, slice, stderr)
+	programs := s.programs(whole, slice, empty, stderr)
 	for range s.rounds {
 		for i := range programs {
 			programs[i].measure()

@@ -22,8 +22,11 @@ const (
 // program is a command that is measured on a file. The first one of a list is what the others are compared with.
 type program struct {
 	title string
-	args  []string
+	args  []string // without the capture's name
+	last  []string // after the capture's name
 	on    *file
+	empty *file  // what it takes to read this is not counted; nil: everything counts
+	from  string // the Debian package, where it has another name than the program
 	runs  []usage
 	limit time.Duration // of a run; 0: patience
 	never bool          // it did not end in time, and is not tried again
@@ -35,21 +38,26 @@ type usage struct {
 	peak      int64 // bytes of memory
 }
 
-// programs are what reads the capture. Those that are not installed are left out, and that is said.
-func (s *settings) programs(whole, slice *file, stderr io.Writer) []program {
+// programs are what reads the capture. Those that are not installed are left out, and that is said. Those that read a slice start for as
+// long as they read, so what they need for an empty capture is not counted.
+func (s *settings) programs(whole, slice, empty *file, stderr io.Writer) []program {
+	read := func(workers, title string, flags ...string) program {
+		return program{title: title, args: append([]string{s.etcdtap, "read", "--workers", workers}, flags...), on: whole}
+	}
 	all := []program{
-		{title: "tcpdump -w /dev/null", args: []string{"tcpdump", "-r", whole.name, "-w", "/dev/null"}, on: whole},
-		{title: "etcdtap -o json", args: []string{s.etcdtap, "read", "--workers", "1", "-o", "json", whole.name}, on: whole},
-		{title: "etcdtap -o json --certs", args: []string{s.etcdtap, "read", "--workers", "1", "-o", "json", "--certs", whole.name}, on: whole},
-		{title: "the same, 2 workers", args: []string{s.etcdtap, "read", "--workers", "2", "-o", "json", "--certs", whole.name}, on: whole},
-		{title: "etcdtap --problems (text)", args: []string{s.etcdtap, "read", "--workers", "1", "--problems", whole.name}, on: whole},
-		{title: "tshark, TLS fields (slice)", args: append([]string{"tshark", "-r", slice.name, "-T", "fields"}, tsharkFields()...), on: slice, limit: slicePatience},
-		{title: "ssldump -j (slice)", args: []string{"ssldump", "-n", "-j", "-r", slice.name}, on: slice, limit: slicePatience},
+		{title: "tcpdump -w /dev/null", args: []string{"tcpdump", "-r"}, last: []string{"-w", "/dev/null"}, on: whole},
+		read("1", "etcdtap -o json", "-o", "json"),
+		read("1", "etcdtap -o json --certs", "-o", "json", "--certs"),
+		read("2", "the same, 2 workers", "-o", "json", "--certs"),
+		read("1", "etcdtap --problems (text)", "--problems"),
+		{title: "nDPI (slice)", args: []string{"ndpiReader", "-q", "-i"}, from: "libndpi-bin", on: slice, empty: empty, limit: slicePatience},
+		{title: "tshark, TLS fields (slice)", args: append(append([]string{"tshark", "-T", "fields"}, tsharkFields()...), "-r"), on: slice, empty: empty, limit: slicePatience},
+		{title: "ssldump -j (slice)", args: []string{"ssldump", "-n", "-j", "-r"}, on: slice, empty: empty, limit: slicePatience},
 	}
 	return slices.DeleteFunc(all, func(p program) bool {
 		_, err := exec.LookPath(p.args[0])
 		if err != nil {
-			fmt.Fprintf(stderr, "LEFT OUT: %s is not installed (Debian: apt-get install %s)\n", p.args[0], p.args[0])
+			fmt.Fprintf(stderr, "LEFT OUT: %s is not installed (Debian: apt-get install %s)\n", p.args[0], cmp.Or(p.from, p.args[0]))
 		}
 		return err != nil
 	})
@@ -68,22 +76,34 @@ func (p *program) measure() {
 	if p.never {
 		return
 	}
+	u, ok := p.run(p.on)
+	if ok && p.empty != nil {
+		var start usage
+		start, ok = p.run(p.empty)
+		u.wall, u.cpu = u.wall-start.wall, u.cpu-start.cpu
+	}
+	if p.never = !ok; ok {
+		p.runs = append(p.runs, u)
+	}
+}
+
+// run runs the program on a capture; ok is false if it does not end in time.
+func (p *program) run(on *file) (u usage, ok bool) {
 	ctx, stop := context.WithTimeout(context.Background(), cmp.Or(p.limit, patience))
 	defer stop()
-	cmd := exec.CommandContext(ctx, p.args[0], p.args[1:]...)
+	cmd := exec.CommandContext(ctx, p.args[0], slices.Concat(p.args[1:], []string{on.name}, p.last)...)
 	began := time.Now()
 	err := cmd.Run()
-	wall := time.Since(began)
+	u.wall = time.Since(began)
 	state := cmd.ProcessState
 	if ctx.Err() != nil || state == nil || err != nil && !state.Exited() {
-		p.never = true
-		return
+		return u, false
 	}
-	u := usage{wall: wall, cpu: state.UserTime() + state.SystemTime()}
+	u.cpu = state.UserTime() + state.SystemTime()
 	if r, ok := state.SysUsage().(*syscall.Rusage); ok {
 		u.peak = r.Maxrss << 10
 	}
-	p.runs = append(p.runs, u)
+	return u, true
 }
 
 // table prints medians. The ratio is that of processor times for each packet, round by round.
