@@ -197,7 +197,6 @@ func (t *table) place(e slot) {
 func (t *table) grow() {
 	old := t.slots
 	t.slots = make([]slot, 4*len(old))
-	adviseHugePages(t.slots)
 	for _, e := range old {
 		if e.index != 0 {
 			t.place(e)
