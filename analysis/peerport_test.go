@@ -1,6 +1,8 @@
 package analysis
 
 import (
+	"crypto/x509"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -52,6 +54,52 @@ func TestHTTP2AtPeerPort(t *testing.T) {
 			}
 			if f := &c.Findings[0]; !strings.Contains(f.Title+": "+f.Meaning, tt.says) || f.Confidence != Likely {
 				t.Errorf("%v, want %q: %s", f.Confidence, tt.says, f.Meaning)
+			}
+		})
+	}
+}
+
+// TestHTTP2WithAnotherMembersCertificate: where the certificate that the client showed (TLS 1.2) is not valid for its address, the peer port
+// may have closed for that, and the line of the log that says so contradicts nothing.
+func TestHTTP2WithAnotherMembersCertificate(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		leaf       x509.Certificate
+		answer     []int
+		confidence Confidence
+		says       string
+	}{
+		{"of another address", x509.Certificate{IPAddresses: []net.IP{net.IPv4(192, 0, 2, 77)}}, nil, Likely, "valid for 192.0.2.77, and it comes from 127.0.0.1. Etcd's log"},
+		{"of another name", x509.Certificate{DNSNames: []string{"cp-9"}}, nil, Likely, "which its names would have to lead to"},
+		{"of another address, and etcd 3.6 answered", x509.Certificate{IPAddresses: []net.IP{net.IPv4(192, 0, 2, 77)}}, []int{127}, Certain, "certificates are right"},
+		{"of this address", x509.Certificate{IPAddresses: []net.IP{testClient.Addr().AsSlice()}}, nil, Certain, "certificates are right"},
+		{"without names", x509.Certificate{}, nil, Certain, "certificates are right"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := http2AtPeer(false)
+			f.TLS.Version, f.TLS.CipherSuite, f.TLS.ALPN, f.TLS.ServerHello.ALPN = tlswire.VersionTLS12, 0xc02f, "h2", "h2"
+			f.TLS.Finished, f.TLS.Encrypted[FromServer] = [2]bool{true, true}, EncryptedFacts{Started: true}
+			for i, n := range tt.answer {
+				e := &f.TLS.Encrypted[FromServer]
+				e.Shape = append(e.Shape, RecordShape{Type: tlswire.ContentTypeApplicationData, Length: uint16(n), Packet: int64(30 + i), told: int64(30 + i)})
+				e.Records, e.Data = e.Records+1, e.Data+1
+			}
+			f.TLS.Certificates[FromClient] = CertificateFacts{Visibility: Seen, Chain: []*Certificate{{X509: &tt.leaf}}}
+			var d Diagnoser
+			c := d.Diagnose(f)
+			i := slices.IndexFunc(c.Findings, func(f Finding) bool { return f.Code == CodeGRPCToPeerPort })
+			if i < 0 {
+				t.Fatalf("outcome %v, findings %v", c.Outcome, verdicts(c.Findings))
+			}
+			if g := &c.Findings[i]; g.Confidence != tt.confidence || !strings.Contains(g.Meaning, tt.says) {
+				t.Errorf("%v, want %v and %q: %s", g.Confidence, tt.confidence, tt.says, g.Meaning)
+			}
+			if tt.confidence == Certain {
+				return
+			}
+			_, out := joining(t, []Connection{c}, rejectionAt(testTime, c.Client.String(), "x509: certificate is valid for 192.0.2.77, not 127.0.0.1"))
+			if v := verdicts(out[0].Findings); len(v) == 0 || v[0].Code != CodePeerSANMismatch || slices.ContainsFunc(v, func(v verdict) bool { return v.Code == CodeLogDisagrees || v.Code == CodeGRPCToPeerPort }) {
+				t.Errorf("with the log: %v", v)
 			}
 		})
 	}

@@ -89,10 +89,7 @@ func (v *view) grpcToPeerPort() {
 	} else {
 		f.Meaning += " without an answer"
 	}
-	f.Meaning += ". The certificates are right: gRPC belongs on the client port. Up to etcd 3.5 the peer port expects a second TLS inside the first, from 3.6 on it speaks HTTP/1 only"
-	if v.shape.RefusedAfter {
-		f.Meaning += ". Only the log can rule out that it was the client's certificate that was refused: without a ticket that looks the same"
-	}
+	v.orCertificate(f)
 	f.saw(FromServer, t.ServerHelloAt.Packet, t.ServerHelloAt.At, "handshake completed, "+t.Version.String())
 	client, preface := &t.Encrypted[FromClient], "the client's encrypted HTTP/2 preface, then nothing that was answered"
 	if v.f.Stream[FromClient].Inner == ProtocolHTTP2 {
@@ -100,6 +97,38 @@ func (v *view) grpcToPeerPort() {
 	}
 	f.saw(FromClient, client.Last.Packet, client.Last.At(), preface)
 	v.sawClose(f, FromServer)
+}
+
+// orCertificate adds whose fault it is, as far as that can be told: the peer port looks first whether the client's certificate is valid for
+// the address that it comes from, and closes in the same way as etcd 3.5 does for HTTP/2 (client/pkg/transport, listener_tls.go).
+func (v *view) orCertificate(f *Finding) {
+	const speaks = ". Up to etcd 3.5 the peer port expects a second TLS inside the first, from 3.6 on it speaks HTTP/1 only"
+	t, elsewhere, answered := v.f.TLS, v.certifiedElsewhere(), v.answeredBadRequest()
+	switch {
+	case elsewhere != "" && !answered:
+		f.Confidence = Likely
+		f.Meaning += ". gRPC belongs on the client port; but the peer port looks first whether the client's certificate is valid for the address that it comes from, and closes in the same way if it is not: " + elsewhere + ". Etcd's log tells which it was" + speaks
+	case v.shape.RefusedAfter:
+		f.Meaning += ". The certificates are right: gRPC belongs on the client port" + speaks + ". Only the log can rule out that it was the client's certificate that was refused: without a ticket that looks the same"
+	case t.Certificates[FromClient].Visibility == Hidden && !answered:
+		f.Meaning += ". gRPC belongs on the client port" + speaks + ". Only the log can rule out that the client's certificate is not valid for the address it comes from: the peer port looks at that first, and closes in the same way"
+	default:
+		f.Meaning += ". The certificates are right: gRPC belongs on the client port" + speaks
+	}
+}
+
+// certifiedElsewhere says for what the client's certificate is valid, where that is not the address it comes from: "" when it is, when the
+// certificate is not seen, or when it has no names, which etcd takes. A name may lead to the address all the same.
+func (v *view) certifiedElsewhere() string {
+	c, from := v.f.TLS.Certificates[FromClient].Chain, v.f.KnownAs().Addr()
+	if len(c) == 0 || c[0].X509 == nil || len(c[0].X509.DNSNames)+len(c[0].X509.IPAddresses) == 0 || hasIP(c[0].X509, from) {
+		return ""
+	}
+	text := "it is valid for " + sans(c[0].X509) + ", and it comes from " + HostText(from)
+	if len(c[0].X509.DNSNames) > 0 {
+		text += ", which its names would have to lead to"
+	}
+	return text
 }
 
 // answeredBadRequest recognises the answer of 3.6 and later by its length.

@@ -87,7 +87,7 @@ func (v *view) whyRefused(a *Alert) string {
 	case a.Code == alertUnknownCA:
 		return ": it does not know the CA that issued it"
 	case a.Code == alertDecryptError && leaf == nil:
-		return ": a signature does not verify, most often because the client trusts a CA that has the same name as the certificate's and another key"
+		return ": a signature does not verify, most often because the client trusts a CA of the same name as the one that issued it, with another key"
 	case a.Code == alertDecryptError:
 		return ": a signature does not verify"
 	case leaf == nil:
