@@ -69,6 +69,15 @@ func (t *Tracker) synchronize(c *connection, d analysis.Direction, s *Segment) a
 	return d
 }
 
+// completes reports whether a segment completes a handshake whose SYN-ACK was not captured. It is the client's first after its SYN and
+// without a byte, so what it acknowledges is the server's SYN alone, and the server's first byte is the one that it expects.
+func (c *connection) completes(d analysis.Direction, s *Segment) bool {
+	const client, server = analysis.FromClient, analysis.FromServer
+	h, o := &c.half[client], &c.half[server]
+	return d == client && s.Flags&^flagsECN == flagACK && s.Length == 0 && s.Seq == h.start && c.flags&(connSYN|connSYNACK) == connSYN &&
+		h.flags&(halfStartKnown|halfAcked|halfData|halfFIN) == halfStartKnown && o.flags&(halfSeen|halfAcked) == 0
+}
+
 // repeats reports whether a segment with SYN says again what its side has said, and nothing else: most of the packets of a flood do. To
 // follow it would change nothing.
 func (c *connection) repeats(d analysis.Direction, s *Segment) bool {

@@ -249,6 +249,10 @@ func (t *Tracker) follow(c *connection, d analysis.Direction, s *Segment) {
 		}
 	}
 	h, o := &c.half[d], &c.half[d^1]
+	if c.completes(d, s) {
+		o.startAt(s.Ack)
+		o.flags |= halfStartKnown
+	}
 	h.appear(seq)
 	if s.Flags&flagACK != 0 && !o.acknowledge(s.Ack) {
 		t.stats.Implausible++

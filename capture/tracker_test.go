@@ -279,6 +279,41 @@ func TestTrackerRoles(t *testing.T) {
 	}
 }
 
+// TestWithoutSYNACK: the client's first acknowledgement says where the server's stream begins, if it comes without a byte; one that may
+// acknowledge data does not.
+func TestWithoutSYNACK(t *testing.T) {
+	open := sent{from: "c", flags: syn, seq: 99}
+	completes := sent{from: "c", flags: ack, seq: 100, ack: 500}
+	hello, answer := sent{from: "c", flags: ack, seq: 100, ack: 500, data: "hello"}, sent{from: "s", flags: ack, seq: 500, ack: 105, data: "answer"}
+	late := sent{from: "s", flags: ack, seq: 505, ack: 105, data: "r"}
+	for name, test := range map[string]struct {
+		script  []sent
+		unknown bool // where the server's stream begins
+		missed  int64
+	}{
+		"at once":                     {script: []sent{open, completes, hello, answer}},
+		"SYN again":                   {script: []sent{open, open, completes, hello, answer}},
+		"the SYN-ACK comes later":     {script: []sent{open, completes, {from: "s", flags: syn | ack, seq: 499, ack: 100}, hello, answer}},
+		"the answer's start is lost":  {script: []sent{open, completes, hello, late}, unknown: true, missed: 5},
+		"the acknowledgement is lost": {script: []sent{open, hello, answer}, unknown: true},
+		"no SYN":                      {script: []sent{completes, hello, answer}, unknown: true},
+		"the server came first":       {script: []sent{open, {from: "s", flags: ack, seq: 500, ack: 100, data: "banner"}, {from: "c", flags: ack, seq: 100, ack: 506}}, unknown: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(TrackerOptions{ServerPorts: etcdPorts})
+			r.play(test.script)
+			r.Flush()
+			if len(r.got) != 1 {
+				t.Fatalf("%d connections, want 1", len(r.got))
+			}
+			if got := r.got[0]; got.StartMissed[1] != test.unknown || got.Missed[1] != test.missed {
+				t.Errorf("start missed %t, want %t; %d bytes missed, want %d", got.StartMissed[1], test.unknown, got.Missed[1], test.missed)
+			}
+			r.checkEmpty(t)
+		})
+	}
+}
+
 // TestUnseenBulk: of a connection with one side in the capture, the other's bytes are counted by what is acknowledged, beyond
 // the 4 GiB after which numbers come again.
 func TestUnseenBulk(t *testing.T) {

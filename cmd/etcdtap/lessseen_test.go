@@ -140,3 +140,22 @@ func TestLateStart(t *testing.T) {
 		})
 	}
 }
+
+// TestWithoutSYNACK: where the SYN-ACK alone is missing, the acknowledgement that follows says as much, and what is found is what the whole shows, if
+// not always for certain.
+func TestWithoutSYNACK(t *testing.T) {
+	for _, name := range smallCaptures(t, 64<<10) {
+		t.Run(captureName(name), func(t *testing.T) {
+			p := load(t, name)
+			whole := claimed(t, readAs(t, p.bytes(p.list), "json"))
+			list := slices.DeleteFunc(slices.Clone(p.list), func(one packet) bool {
+				_, tcp := p.segmentOf(one.data)
+				return tcp != nil && tcp[13]&(2|16) == 2|16
+			})
+			less := claimed(t, readAs(t, p.bytes(list), "json"))
+			if !slices.Equal(less.outcomes, whole.outcomes) || !slices.Equal(less.possible, whole.possible) {
+				t.Errorf("outcomes %q, findings %q; with all packets %q and %q", less.outcomes, less.possible, whole.outcomes, whole.possible)
+			}
+		})
+	}
+}
