@@ -118,7 +118,7 @@ func (l *Library) Write(w io.Writer, o Options) (Counts, error) {
 }
 
 // Kinds are the captures that speed is measured on. Their sizes there, and what others need for them, are in docs/performance.md.
-func Kinds() []string { return []string{"bulk", "handshakes", "mix", "halfopen"} }
+func Kinds() []string { return []string{"bulk", "handshakes", "mix", "mix-bulk", "halfopen"} }
 
 // Kind returns the options of a capture of about so many packets; ok is false when there is none of that name.
 func Kind(name string, packets int64) (o Options, ok bool) {
@@ -127,8 +127,11 @@ func Kind(name string, packets int64) (o Options, ok bool) {
 	case "bulk":
 		o.Long, o.Bulk, o.Connections = 8, 1, 8
 	case "handshakes":
-	case "mix":
+	case "mix", "mix-bulk":
 		o.Long, o.Bulk, o.HalfOpen, o.Failing, o.Plaintext = 4, 0.25, 0.02, 0.05, 0.1
+		if name == "mix-bulk" {
+			o.Bulk = 0.4
+		}
 		o.IPv6, o.VLAN, o.Noise = 0.3, 0.2, 0.05
 		o.Missing, o.Reordered, o.Duplicated, o.Resent = 0.001, 0.01, 0.005, 0.005
 	case "halfopen":

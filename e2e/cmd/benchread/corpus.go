@@ -28,6 +28,7 @@ func corpora() []corpus {
 		{"a", "bulk", "bulk etcd traffic, few connections, packets of full size", "-packets", 820_000},
 		{"b", "handshakes", "short mutual-TLS connections, half of them TLS 1.2, half 1.3", "-connections", 200_000},
 		{"c", "mix", "IPv4 and IPv6, VLAN, loss, reordering, noise, failures, half-open connections", "-packets", 590_000},
+		{"c2", "mix-bulk", "the same with more bulk: for nDPI as heavy, beside tcpdump, as the mix that the target of c was set with", "-packets", 480_000},
 		{"d", "halfopen", "connections that nobody ever completes", "-connections", 1_200_000},
 	}
 }

@@ -40,7 +40,7 @@ func run(args []string, stdout, stderr io.Writer) error {
 	flags.StringVar(&s.dir, "dir", "bin/bench", "where captures are kept between runs")
 	flags.Float64Var(&s.scale, "scale", 1, "size of the captures; 1 is what docs/performance.md speaks of")
 	flags.IntVar(&s.rounds, "rounds", 5, "how often each program runs")
-	flags.StringVar(&s.only, "only", "", "one capture alone: a, b, c or d")
+	flags.StringVar(&s.only, "only", "", "one capture alone: a, b, c, c2 or d")
 	flags.BoolVar(&s.forms, "forms", true, "also read one capture as pcapng and compressed")
 	if err := flags.Parse(args); err != nil {
 		return err
