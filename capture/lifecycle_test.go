@@ -116,6 +116,23 @@ func TestEviction(t *testing.T) {
 	r.checkEmpty(t)
 }
 
+// TestEvictionOfMany: of many connections, too, who has spoken since is kept, and those that have not go in their order.
+func TestEvictionOfMany(t *testing.T) {
+	const most = 2 * shortList
+	r := newRig(TrackerOptions{MaxConnections: most, ServerPorts: etcdPorts})
+	for i := range uint16(most) {
+		r.send(from(1001+i, sent{flags: syn, seq: 99}))
+	}
+	r.send(from(1001, sent{flags: syn, seq: 99, after: time.Minute}))
+	r.send(from(1003, sent{flags: ack, seq: 100, ack: 500, data: "x"}))
+	r.play([]sent{from(60_001, sent{flags: syn, seq: 99}), from(60_002, sent{flags: syn, seq: 99}), from(60_003, sent{flags: syn, seq: 99})})
+	r.Flush()
+	if diff := cmp.Diff([]string{"1002 evicted", "1004 evicted", "1005 evicted"}, r.order()[:3]); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	r.checkEmpty(t)
+}
+
 // TestWrongTimeStamp has one packet from the far future: it must not make all that follow idle, nor linger for ever.
 func TestWrongTimeStamp(t *testing.T) {
 	r := newRig(TrackerOptions{})

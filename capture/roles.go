@@ -74,8 +74,7 @@ func (t *Tracker) synchronize(c *connection, d analysis.Direction, s *Segment) a
 func (c *connection) completes(d analysis.Direction, s *Segment) bool {
 	const client, server = analysis.FromClient, analysis.FromServer
 	h, o := &c.half[client], &c.half[server]
-	return d == client && s.Flags&^flagsECN == flagACK && s.Length == 0 && s.Seq == h.start && c.flags&(connSYN|connSYNACK) == connSYN &&
-		h.flags&(halfStartKnown|halfAcked|halfData|halfFIN) == halfStartKnown && o.flags&(halfSeen|halfAcked) == 0
+	return d == client && s.Flags&^flagsECN == flagACK && s.Length == 0 && h.is(halfStartKnown) && s.Seq == h.start && o.flags&(halfSeen|halfAcked) == 0
 }
 
 // repeats reports whether a segment with SYN says again what its side has said, and nothing else: most of the packets of a flood do. To

@@ -297,6 +297,9 @@ func TestWithoutSYNACK(t *testing.T) {
 		"the answer's start is lost":  {script: []sent{open, completes, hello, late}, unknown: true, missed: 5},
 		"the acknowledgement is lost": {script: []sent{open, hello, answer}, unknown: true},
 		"no SYN":                      {script: []sent{completes, hello, answer}, unknown: true},
+		"no SYN, from number 0":       {script: []sent{{from: "c", flags: ack, ack: 500}, {from: "c", flags: ack, ack: 500, data: "hello"}, {from: "s", flags: ack, seq: 500, ack: 5, data: "answer"}}, unknown: true},
+		"closed at once":              {script: []sent{open, {from: "c", flags: fin | ack, seq: 100, ack: 506}, {from: "s", flags: ack, seq: 506, ack: 101, data: "more"}}, unknown: true},
+		"a later acknowledgement":     {script: []sent{open, {from: "c", flags: ack, seq: 105, ack: 506}, {from: "s", flags: ack, seq: 506, ack: 105, data: "more"}}, unknown: true},
 		"the server came first":       {script: []sent{open, {from: "s", flags: ack, seq: 500, ack: 100, data: "banner"}, {from: "c", flags: ack, seq: 100, ack: 506}}, unknown: true},
 	} {
 		t.Run(name, func(t *testing.T) {
