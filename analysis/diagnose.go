@@ -117,6 +117,8 @@ func (d *Diagnoser) judge(f *Facts) *view {
 	v := d.look(f)
 	applied := rules[:]
 	switch {
+	case v.silent && v.open():
+		applied = nil
 	case v.silent:
 		applied = silentRules[:]
 	case v.ordinary():

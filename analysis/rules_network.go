@@ -239,10 +239,10 @@ func (v *view) handshakeTimeout() {
 }
 
 func (v *view) oneSidedCapture() {
-	if !v.f.oneSided() || v.f.TCP.Packets[FromClient]+v.f.TCP.Packets[FromServer] < 2 {
+	if v.result != OutcomePartial || v.f.Ended == CloseEvicted {
 		return
 	}
-	if v.result != OutcomePartial || v.f.Ended == CloseEvicted {
+	if !v.f.oneSided() || v.f.TCP.Packets[FromClient]+v.f.TCP.Packets[FromServer] < 2 {
 		return
 	}
 	side := FromClient

@@ -23,3 +23,8 @@ var silentRules = [...]func(*view){
 	(*view).oneSidedCapture,
 	(*view).conflictingRetransmission,
 }
+
+// open reports whether a silent connection was answered and is as it was opened: none of the rules finds anything in it.
+func (v *view) open() bool {
+	return v.result == OutcomeNoData && v.f.Stream[FromClient].Close == CloseNone && v.f.Stream[FromServer].Close == CloseNone && v.f.TCP.Conflicting == 0
+}

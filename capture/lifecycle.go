@@ -281,13 +281,12 @@ func (t *Tracker) Flush() {
 			t.held -= heldByEmbryo
 			t.table.embryo(i).into(&t.hatched)
 			t.last(&t.hatched)
-			t.table.releaseEmbryo(i)
 			continue
 		}
 		t.held -= heldByConnection
 		t.last(t.table.at(i))
-		t.table.release(i)
 	}
+	t.table.empty()
 }
 
 // last reports a connection that was open when the capture ended.

@@ -238,6 +238,11 @@ func (t *table) detachAll() {
 	t.used = 0
 }
 
+// empty gives up all places, of whatever is in use.
+func (t *table) empty() {
+	t.slabs, t.free, t.embryos, t.embryoFree, t.mores, t.moreFree = slabs[connection]{}, 0, slabs[embryo]{}, 0, slabs[more]{}, nil
+}
+
 // shrink gives back what a connection has besides, but for addresses.
 func (t *table) shrink(c *connection) {
 	if c.more != 0 && c.flags&connWide == 0 {
