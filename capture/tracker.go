@@ -67,7 +67,7 @@ type Tracker struct {
 	sink        ConnectionSink
 	table       table
 	active      list          // unfinished, the longest silent first (nearly: see stale)
-	touchShift  uint8         // see stale
+	longShift   uint8         // see stale
 	lingering   queue[uint32] // finished, in the order of finishing
 	buried      queue[buried] // handed over before they had lingered, in that order
 	calm        calm          // when there is nothing to expire
@@ -103,7 +103,7 @@ func NewTracker(o TrackerOptions, sink ConnectionSink) *Tracker {
 		o.ServerPorts = func(uint16) bool { return false }
 	}
 	t := &Tracker{options: o, sink: sink, table: newTable(), attachments: make([]*attachment, 1)}
-	t.touchShift = uint8(max(0, bits.Len64(uint64(o.IdleTimeout))-1-touchFraction))
+	t.longShift = uint8(max(shortShift, bits.Len64(uint64(o.IdleTimeout))-1-longFraction))
 	t.reassembler.stats, t.closer.stats = &t.stats, &t.stats
 	t.cache = new(analysis.CertificateCache)
 	t.closer.scratch = t.newAttachment()
