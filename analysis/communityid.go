@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"bytes"
 	"crypto/sha1"
 	"encoding"
 	"encoding/base64"
@@ -24,48 +25,46 @@ type CommunityIDs struct {
 // that are the same for both directions, so that the connection can be found in the output of Zeek, Suricata and others
 // (github.com/corelight/community-id-spec). It appends nothing when the addresses are of two families or not valid.
 func (m *CommunityIDs) Append(dst []byte, a, b netip.AddrPort) []byte {
-	n := m.enter4(a, b)
-	if n == 0 {
-		n = m.enter(a, b)
-	}
-	if n == 0 {
+	from, to, n := a.Addr().Unmap(), b.Addr().Unmap(), 0
+	switch {
+	case from.Is4() && to.Is4():
+		n = m.enter4(from.As4(), to.As4(), a.Port(), b.Port())
+	case from.Is6() && to.Is6():
+		n = m.enter6(from.As16(), to.As16(), a.Port(), b.Port())
+	default:
 		return dst
 	}
 	return base64.StdEncoding.AppendEncode(append(dst, "1:"...), m.sum(n))
 }
 
-// enter enters what is digested into the block: the seed, the smaller endpoint's address and the other's, the protocol, and the ports. It
-// returns how many bytes that is, 0 if there is no such tuple.
-func (m *CommunityIDs) enter(a, b netip.AddrPort) int {
-	from, to := a.Addr().Unmap().WithZone(""), b.Addr().Unmap().WithZone("")
-	if from.BitLen() != to.BitLen() || !from.IsValid() {
-		return 0
-	}
-	fromPort, toPort := a.Port(), b.Port()
-	if order := from.Compare(to); order > 0 || order == 0 && fromPort > toPort {
-		from, to, fromPort, toPort = to, from, toPort, fromPort
-	}
-	tuple := append(m.block[:0], 0, 0)
-	tuple = append(append(tuple, from.AsSlice()...), to.AsSlice()...)
-	tuple = append(tuple, protocolTCP, 0, byte(fromPort>>8), byte(fromPort), byte(toPort>>8), byte(toPort))
-	return len(tuple)
-}
-
-// enter4 is enter for IPv4 addresses, which nearly all are.
-func (m *CommunityIDs) enter4(a, b netip.AddrPort) int {
-	if !a.Addr().Is4() || !b.Addr().Is4() {
-		return 0
-	}
-	x, y := a.Addr().As4(), b.Addr().As4()
-	from, to := uint64(binary.BigEndian.Uint32(x[:]))<<16|uint64(a.Port()), uint64(binary.BigEndian.Uint32(y[:]))<<16|uint64(b.Port())
+// enter4 enters what is digested into the block: the seed, the smaller endpoint's address and the other's, the protocol, and the ports. It
+// returns how many bytes that is.
+func (m *CommunityIDs) enter4(a, b [4]byte, aPort, bPort uint16) int {
+	from, to := uint64(binary.BigEndian.Uint32(a[:]))<<16|uint64(aPort), uint64(binary.BigEndian.Uint32(b[:]))<<16|uint64(bPort)
 	from, to = min(from, to), max(from, to)
 	binary.BigEndian.PutUint16(m.block[:], 0)
 	binary.BigEndian.PutUint32(m.block[2:], uint32(from>>16))
 	binary.BigEndian.PutUint32(m.block[6:], uint32(to>>16))
-	binary.BigEndian.PutUint16(m.block[10:], protocolTCP<<8)
-	binary.BigEndian.PutUint16(m.block[12:], uint16(from))
-	binary.BigEndian.PutUint16(m.block[14:], uint16(to))
-	return 16
+	return m.enterPorts(10, uint16(from), uint16(to))
+}
+
+// enter6 is enter4 for IPv6.
+func (m *CommunityIDs) enter6(a, b [16]byte, aPort, bPort uint16) int {
+	if order := bytes.Compare(a[:], b[:]); order > 0 || order == 0 && aPort > bPort {
+		a, b, aPort, bPort = b, a, bPort, aPort
+	}
+	binary.BigEndian.PutUint16(m.block[:], 0)
+	copy(m.block[2:], a[:])
+	copy(m.block[18:], b[:])
+	return m.enterPorts(34, aPort, bPort)
+}
+
+// enterPorts enters the rest at n.
+func (m *CommunityIDs) enterPorts(n int, from, to uint16) int {
+	binary.BigEndian.PutUint16(m.block[n:], protocolTCP<<8)
+	binary.BigEndian.PutUint16(m.block[n+2:], from)
+	binary.BigEndian.PutUint16(m.block[n+4:], to)
+	return n + 6
 }
 
 // sum is the SHA-1 of the first n bytes of the block, which have to leave room for the padding. It is valid until the next call. It pads

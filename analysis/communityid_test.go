@@ -68,3 +68,17 @@ func BenchmarkCommunityID(b *testing.B) {
 		m.Append(room, from, to)
 	}
 }
+
+// TestCommunityIDAllocatesNothing: each line of a capture has one.
+func TestCommunityIDAllocatesNothing(t *testing.T) {
+	var m CommunityIDs
+	room := make([]byte, 0, 64)
+	for _, a := range []string{"128.232.110.120:34855", "[2001:470:e5bf:dead:4957:2174:e82c:4887]:63943"} {
+		from := netip.MustParseAddrPort(a)
+		to := netip.AddrPortFrom(from.Addr().Next(), 2379)
+		m.Append(room, from, to)
+		if n := testing.AllocsPerRun(100, func() { m.Append(room, from, to) }); n != 0 {
+			t.Errorf("%s: %v allocations", a, n)
+		}
+	}
+}
