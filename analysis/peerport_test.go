@@ -94,6 +94,9 @@ func TestHTTP2WithAnotherMembersCertificate(t *testing.T) {
 			if g := &c.Findings[i]; g.Confidence != tt.confidence || !strings.Contains(g.Meaning, tt.says) {
 				t.Errorf("%v, want %v and %q: %s", g.Confidence, tt.confidence, tt.says, g.Meaning)
 			}
+			if work := strings.Contains(strings.Join(c.Findings[i].Fix, " "), "they work"); work != (tt.confidence == Certain) {
+				t.Errorf("says that the certificates work: %v: %q", work, c.Findings[i].Fix)
+			}
 			if tt.confidence == Certain {
 				return
 			}

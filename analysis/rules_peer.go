@@ -107,15 +107,23 @@ func (v *view) orCertificate(f *Finding) {
 	switch {
 	case elsewhere != "" && !answered:
 		f.Confidence = Likely
+		doubtCertificate(f)
 		f.Meaning += ". gRPC belongs on the client port; but the peer port looks first whether the client's certificate is valid for the address that it comes from, and closes in the same way if it is not: " + elsewhere + ". Etcd's log tells which it was" + speaks
 	case v.shape.RefusedAfter:
 		f.Meaning += ". The certificates are right: gRPC belongs on the client port" + speaks + ". Only the log can rule out that it was the client's certificate that was refused: without a ticket that looks the same"
 	case t.Certificates[FromClient].Visibility == Hidden && !answered:
+		doubtCertificate(f)
 		f.Meaning += ". gRPC belongs on the client port" + speaks + ". Only the log can rule out that the client's certificate is not valid for the address it comes from: the peer port looks at that first, and closes in the same way"
 	default:
 		f.Meaning += ". The certificates are right: gRPC belongs on the client port" + speaks
 	}
 }
+
+// useClientPort is what to do at the peer port, whatever the certificate is like.
+const useClientPort = "A client of etcd's API belongs on the client port: `etcdctl --endpoints=https://HOST:2379 --cacert=ca.crt --cert=client.crt --key=client.key endpoint health`"
+
+// doubtCertificate takes back the catalogue's first advice, which says that the certificates work.
+func doubtCertificate(f *Finding) { f.Fix = append([]string{useClientPort}, f.Fix[1:]...) }
 
 // certifiedElsewhere says for what the client's certificate is valid, where that is not the address it comes from: "" when it is, when the
 // certificate is not seen, or when it has no names, which etcd takes. A name may lead to the address all the same.

@@ -71,8 +71,7 @@ func (v *view) wrongCertificateForPort() {
 		if len(found) > 0 && !slices.ContainsFunc(found, func(c *pki.Certificate) bool { return !c.Role.Client() }) {
 			f := v.add(CodeWrongCertForPort, Certain, "the client presents "+brief(found[0].File)+" on the peer port, where only members come, and those present the peer certificate")
 			f.AtFault = FaultClient
-			f.Fix = []string{"A client of etcd's API belongs on the client port: `etcdctl --endpoints=https://HOST:2379 --cacert=ca.crt --cert=client.crt --key=client.key endpoint health`",
-				"A member presents the certificate of `--peer-cert-file`: see that it is the peers' one"}
+			f.Fix = []string{useClientPort, "A member presents the certificate of `--peer-cert-file`: see that it is the peers' one"}
 			v.sawCertificate(f, FromClient)
 		}
 	}
