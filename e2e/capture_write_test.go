@@ -179,10 +179,12 @@ func captureRotateTime(t *testing.T, s *site) {
 	if len(got) != 2 {
 		t.Errorf("-W 2 wrote %v", got)
 	}
+	connections := 0 // on a busy machine a whole second may pass without one
 	for _, name := range got {
-		if len(s.readable(t, filepath.Join(dir, name))) == 0 {
-			t.Errorf("%s has no connection", name)
-		}
+		connections += len(s.readable(t, filepath.Join(dir, name)))
+	}
+	if connections == 0 {
+		t.Errorf("%v have no connection", got)
 	}
 }
 
