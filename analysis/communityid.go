@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"crypto/sha1"
 	"encoding"
-	"encoding/base64"
 	"encoding/binary"
 	"hash"
 	"net/netip"
+	"slices"
 )
 
 // protocolTCP is TCP's number in the IP header.
@@ -34,8 +34,33 @@ func (m *CommunityIDs) Append(dst []byte, a, b netip.AddrPort) []byte {
 	default:
 		return dst
 	}
-	return base64.StdEncoding.AppendEncode(append(dst, "1:"...), m.sum(n))
+	return appendBase64(append(dst, "1:"...), (*[sha1.Size]byte)(m.sum(n)))
 }
+
+// appendBase64 appends a SHA-1 as encoding/base64's StdEncoding does, in half the time: twelve bits at a time.
+func appendBase64(dst []byte, sum *[sha1.Size]byte) []byte {
+	const length = (sha1.Size + 2) / 3 * 4
+	dst = slices.Grow(dst, length)
+	dst = dst[:len(dst)+length]
+	text := (*[length]byte)(dst[len(dst)-length:])
+	for i := range 3 {
+		v := binary.BigEndian.Uint64(sum[6*i:])
+		binary.LittleEndian.PutUint64(text[8*i:], uint64(base64Pairs[v>>52])|uint64(base64Pairs[v>>40&0xfff])<<16|
+			uint64(base64Pairs[v>>28&0xfff])<<32|uint64(base64Pairs[v>>16&0xfff])<<48)
+	}
+	last := uint32(binary.BigEndian.Uint16(sum[18:])) << 8 // with eight bits of padding
+	binary.LittleEndian.PutUint32(text[24:], uint32(base64Pairs[last>>12])|uint32(base64Pairs[last&0xfff]&0xff|'='<<8)<<16)
+	return dst
+}
+
+// base64Pairs are the two characters that stand for twelve bits, the first one in the lower byte.
+var base64Pairs = func() (pairs [1 << 12]uint16) {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/" // RFC 4648, Section 4
+	for i := range pairs {
+		pairs[i] = uint16(alphabet[i>>6]) | uint16(alphabet[i&63])<<8
+	}
+	return pairs
+}()
 
 // enter4 enters what is digested into the block: the seed, the smaller endpoint's address and the other's, the protocol, and the ports. It
 // returns how many bytes that is.

@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"crypto/sha1"
+	"encoding/base64"
 	"net/netip"
 	"testing"
 )
@@ -36,6 +37,17 @@ func TestCommunityIDOrdersByPort(t *testing.T) {
 	a, b := netip.MustParseAddrPort("127.0.0.1:41234"), netip.MustParseAddrPort("127.0.0.1:2379")
 	if x, y := string(new(CommunityIDs).Append(nil, a, b)), string(new(CommunityIDs).Append(nil, b, a)); x != y || len(x) != 30 {
 		t.Errorf("%q one way, %q the other", x, y)
+	}
+}
+
+// TestBase64: any sum is encoded as encoding/base64 does.
+func TestBase64(t *testing.T) {
+	for i := range 10_000 {
+		sum := sha1.Sum([]byte{byte(i), byte(i >> 8)})
+		want := "1:" + base64.StdEncoding.EncodeToString(sum[:])
+		if got := string(appendBase64([]byte("1:"), &sum)); got != want {
+			t.Fatalf("%x: got %s, want %s", sum, got, want)
+		}
 	}
 }
 

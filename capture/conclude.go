@@ -36,6 +36,19 @@ func (r *closer) facts(c *connection, m *more) *analysis.Facts {
 	return r.scratch.conn.Facts()
 }
 
+// halfOpen are the facts of an embryo when the capture has ended: those that facts gives of the connection that it would become.
+func (r *closer) halfOpen(e *embryo) *analysis.Facts {
+	const client, server = analysis.FromClient, analysis.FromServer
+	conn, seen := r.scratch.conn, moment(e.seen)
+	conn.Reset(e.ends.endpoint(client), e.ends.endpoint(server), moment(e.began))
+	conn.Close(client, seen, analysis.CloseEnd)
+	t := conn.TCP(false, seen)
+	t.FirstPacket, t.LastPacket = e.first, e.first+int64(e.last)
+	t.Packets[client], t.Packets[server] = int64(e.packets[client]), int64(e.packets[server])
+	t.SYN, t.SYNACK = true, e.packets[server] > 0
+	return conn.Facts()
+}
+
 // nothingMissed reports whether settle would have nothing to tell of the stream of d without data but its close.
 func (c *connection) nothingMissed(d analysis.Direction) bool {
 	h := &c.half[d]

@@ -107,9 +107,14 @@ func (c *connection) endpoint(d analysis.Direction, m *more) netip.AddrPort {
 	if c.flags&connWide != 0 {
 		return addrPort(m.addr[d], c.ends.port[d])
 	}
+	return c.ends.endpoint(d)
+}
+
+// endpoint is the side that sends d, of a connection between IPv4 addresses.
+func (e *ends) endpoint(d analysis.Direction) netip.AddrPort {
 	var b [4]byte
-	binary.BigEndian.PutUint32(b[:], c.ends.addr[d])
-	return netip.AddrPortFrom(netip.AddrFrom4(b), c.ends.port[d])
+	binary.BigEndian.PutUint32(b[:], e.addr[d])
+	return netip.AddrPortFrom(netip.AddrFrom4(b), e.port[d])
 }
 
 // swap makes the client the server.

@@ -279,8 +279,7 @@ func (t *Tracker) Flush() {
 		i := q.pop(&t.table)
 		if i&embryonic != 0 {
 			t.held -= heldByEmbryo
-			t.table.embryo(i).into(&t.hatched)
-			t.last(&t.hatched)
+			t.lastEmbryo(t.table.embryo(i))
 			continue
 		}
 		t.held -= heldByConnection
@@ -294,6 +293,16 @@ func (t *Tracker) last(c *connection) {
 	c.gave = analysis.CloseEnd
 	c.flags |= connDetached | connFinished
 	t.report(c)
+}
+
+// lastEmbryo is last for an embryo. A flood leaves a million of them, so no connection is made of one that is reported at once.
+func (t *Tracker) lastEmbryo(e *embryo) {
+	if t.later == nil {
+		t.sink(t.closer.halfOpen(e))
+		return
+	}
+	e.into(&t.hatched)
+	t.last(&t.hatched)
 }
 
 // report gives a finished connection's facts to the sink, or to where they are to be handed over from.

@@ -11,9 +11,6 @@ import (
 // TestSilentFacts: of connections without data, in whatever state, the short way gives the facts that the long one gives.
 func TestSilentFacts(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	newCloser := func() *closer {
-		return &closer{reassembler{stats: new(TrackerStats)}, &attachment{conn: new(analysis.Conn)}}
-	}
 	long, short := newCloser(), newCloser()
 	taken := 0
 	for range 200_000 {
@@ -32,6 +29,30 @@ func TestSilentFacts(t *testing.T) {
 	if taken < 20_000 {
 		t.Errorf("only %d connections went the short way", taken)
 	}
+}
+
+// TestHalfOpenFacts: of an embryo the short way gives the facts of the connection that it becomes.
+func TestHalfOpenFacts(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	long, short := newCloser(), newCloser()
+	for range 10_000 {
+		e := embryo{
+			ends:  ends{addr: [2]uint32{rnd.Uint32(), rnd.Uint32()}, port: [2]uint16{uint16(rnd.Uint32()), 2379}},
+			start: [2]uint32{rnd.Uint32(), rnd.Uint32()}, first: rnd.Int64N(9) + 1, last: rnd.Uint32(),
+			began: 1e18, seen: 1e18 + rnd.Int64N(1e10), packets: [2]uint16{uint16(rnd.IntN(3)) + 1, uint16(rnd.IntN(3))},
+		}
+		var c connection
+		e.into(&c)
+		c.gave = analysis.CloseEnd
+		want, got := long.facts(&c, new(more)), short.halfOpen(&e)
+		if !reflect.DeepEqual(want, got) || *long.stats != *short.stats {
+			t.Fatalf("%+v:\nlong  %+v %+v\nshort %+v %+v", e, *want, *long.stats, *got, *short.stats)
+		}
+	}
+}
+
+func newCloser() *closer {
+	return &closer{reassembler{stats: new(TrackerStats)}, &attachment{conn: new(analysis.Conn)}}
 }
 
 // randomSilent is a connection without data: all that may be known of it, in any combination.

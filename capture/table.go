@@ -197,6 +197,7 @@ func (t *table) place(e slot) {
 func (t *table) grow() {
 	old := t.slots
 	t.slots = make([]slot, 4*len(old))
+	populate(t.slots)
 	for _, e := range old {
 		if e.index != 0 {
 			t.place(e)
@@ -234,8 +235,7 @@ func (t *table) detach(i uint32) {
 
 // detachAll takes all connections out of the table.
 func (t *table) detachAll() {
-	clear(t.slots)
-	t.used = 0
+	t.slots, t.used = make([]slot, minSlots), 0
 }
 
 // empty gives up all places, of whatever is in use.
