@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -32,11 +33,14 @@ func Drop(o Options) error {
 	if err := want.apply(had); err != nil {
 		return fmt.Errorf("giving up privileges: %w", err)
 	}
-	if err := want.verify("/proc/self/task"); err != nil {
+	if err := want.verifySoon("/proc/self/task", patience); err != nil {
 		return fmt.Errorf("giving up privileges did not succeed: %w; this process must not go on", err)
 	}
 	return nil
 }
+
+// patience is how long a thread that is about to end may take to do so.
+const patience = 5 * time.Second
 
 // target is who Drop would become.
 func target(user string) (identity, error) {

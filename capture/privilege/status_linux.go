@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // status is what the kernel says of a thread: the lines of proc_pid_status(5) that matter here.
@@ -118,6 +119,17 @@ func (g *goal) verify(tasks string) error {
 		return fmt.Errorf("could read no thread's status in %s, expected at least this one's", tasks)
 	}
 	return nil
+}
+
+// verifySoon is verify, again and again for as long as patience lasts. Go takes a thread that ends, such as one that was in another
+// namespace, off its list of threads before it ends: what every thread shall do it does no more, nor does it run anything else, but on a
+// busy machine it may be there for a while.
+func (g *goal) verifySoon(tasks string, patience time.Duration) error {
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		if err := g.verify(tasks); err == nil || time.Now().After(end) {
+			return err
+		}
+	}
 }
 
 // check says what a thread has left beyond the goal.

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 const dropped = `Name:	etcdtap
@@ -40,14 +41,7 @@ func TestVerifyFindsWhatIsLeft(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			bad := strings.Replace(dropped, c.old, c.new, 1)
-			for thread, text := range map[string]string{"100": dropped, "101": bad, "102": dropped} {
-				if err := os.MkdirAll(filepath.Join(dir, thread), 0o755); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(filepath.Join(dir, thread, "status"), []byte(text), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
+			writeThreads(t, dir, map[string]string{"100": dropped, "101": bad, "102": dropped})
 			err := g.verify(dir)
 			switch {
 			case c.want == "" && err != nil:
@@ -59,5 +53,33 @@ func TestVerifyFindsWhatIsLeft(t *testing.T) {
 	}
 	if err := g.verify(t.TempDir()); err == nil {
 		t.Error("no thread at all was accepted")
+	}
+}
+
+// A thread that has something left and ends is no danger; one that stays is.
+func TestVerifyWaitsForThreadsThatEnd(t *testing.T) {
+	g := goal{who: identity{65534, 65534, "nobody"}, groups: true}
+	dir := t.TempDir()
+	writeThreads(t, dir, map[string]string{"100": dropped, "101": strings.Replace(dropped, "CapPrm:	0", "CapPrm:	1", 1)})
+	if err := g.verifySoon(dir, 20*time.Millisecond); err == nil || !strings.Contains(err.Error(), "thread 101") {
+		t.Errorf("a thread that stays: got %v", err)
+	}
+	ended := time.AfterFunc(20*time.Millisecond, func() { os.RemoveAll(filepath.Join(dir, "101")) })
+	defer ended.Stop()
+	if err := g.verifySoon(dir, time.Minute); err != nil {
+		t.Errorf("a thread that ends: got %v", err)
+	}
+}
+
+// writeThreads makes a directory like /proc/self/task, by the threads' names.
+func writeThreads(t *testing.T, dir string, status map[string]string) {
+	t.Helper()
+	for thread, text := range status {
+		if err := os.MkdirAll(filepath.Join(dir, thread), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, thread, "status"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
