@@ -136,6 +136,21 @@ func (c *connection) over() bool {
 	return c.flags&connReset != 0 || c.closed[0] != analysis.CloseNone && c.closed[1] != analysis.CloseNone
 }
 
+// settled reports whether both streams were acknowledged to their FINs. What was not seen of them will hardly be seen any more: the receiver
+// has it.
+func (c *connection) settled() bool {
+	if c.flags&connReset != 0 {
+		return false
+	}
+	for d := range c.half {
+		h := &c.half[d]
+		if !h.is(halfFIN|halfAcked) || ahead(h.acked, c.fin[d]) <= 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // closedFirst is the direction whose close is told first.
 func (c *connection) closedFirst(m *more) analysis.Direction {
 	if c.closed[1] != analysis.CloseNone && m.closing[1].packet < m.closing[0].packet {

@@ -11,9 +11,11 @@ const (
 	// lingerTime is how long a finished connection waits for trailing packets: last acknowledgements, repeated FINs, RSTs.
 	// It is in nanoseconds of capture time and longer than the first retransmission time-outs (RFC 6298: one second).
 	lingerTime = int64(2 * time.Second)
-	// maxLingering bounds how many do: each has an analysis.Conn and its buffers, ten kilobytes, and more of them than the
-	// processor's cache holds make everything slower. Those beyond it are handed over, and packets that trail them are ignored.
-	maxLingering = 512
+	// maxLingering bounds how many do: each has an analysis.Conn and its buffers, five kilobytes, and more of them than the processor's second
+	// cache holds make everything slower. Those beyond it are handed over, and packets that trail them are ignored; but for those that are not
+	// settled, which go on to wait until they are more than maxUnsettled.
+	maxLingering = 64
+	maxUnsettled = 448
 	// maxBuried bounds how many connections that were handed over early are remembered, so that trailing packets are not taken
 	// for connections of their own: at thirty thousand connections a second for all of lingerTime, in 13 MB.
 	maxBuried = 1 << 16
@@ -87,7 +89,7 @@ func (t *Tracker) crowded(more int) bool {
 // begun counts a connection that has begun.
 func (t *Tracker) begun() {
 	t.stats.Connections++
-	t.stats.PeakConnections = max(t.stats.PeakConnections, t.active.length+t.lingering.length())
+	t.stats.PeakConnections = max(t.stats.PeakConnections, t.active.length+t.waiting())
 }
 
 // whole is the index of the connection that i is, or becomes if it is an embryo.
@@ -129,7 +131,7 @@ func (t *Tracker) Advance(ns int64) {
 // expire gives up what was silent too long and hands over what has lingered. Time that runs backwards by as much counts as
 // passed: a single wrong time stamp must not keep connections for ever.
 func (t *Tracker) expire() {
-	if t.now < t.calm.from || t.now >= t.calm.to || t.active.head != t.calm.oldest || t.lingering.length() != t.calm.lingering {
+	if t.now < t.calm.from || t.now >= t.calm.to || t.active.head != t.calm.oldest || t.waiting() != t.calm.lingering {
 		t.expireDue()
 	}
 }
@@ -143,16 +145,36 @@ func (t *Tracker) expireDue() {
 		t.stats.Idle++
 		t.giveUp(t.whole(i), analysis.CloseIdle)
 	}
-	for t.lingering.length() > 0 {
-		i := *t.lingering.first()
+	t.handOver(&t.unsettled, maxUnsettled) // first, for they finished before the others
+	t.handOver(&t.lingering, maxLingering)
+	for t.buried.length() > 0 {
+		b := t.buried.first()
+		if t.buried.length() <= maxBuried && distance(t.now, b.at) < lingerTime {
+			break
+		}
+		t.buried.pop()
+		t.forget(b.index)
+	}
+	t.calm = t.untilDue()
+}
+
+// handOver hands over those of the finished that need not wait any longer, from the first on, or are more than most.
+func (t *Tracker) handOver(q *queue[uint32], most int) {
+	for q.length() > 0 {
+		i := *q.first()
 		c := t.table.at(i)
 		at := t.closedAt(c)
 		rested := distance(t.now, at)
 		over := c.gave != analysis.CloseNone || rested >= lingerTime // no more packets are to be expected
-		if !over && rested < int64(t.options.Linger) && t.lingering.length() <= maxLingering {
+		waits := !over && rested < int64(t.options.Linger)
+		if waits && q.length() <= most {
 			break
 		}
-		t.lingering.pop()
+		q.pop()
+		if waits && q == &t.lingering && !c.settled() {
+			t.unsettled.push(i)
+			continue
+		}
 		t.report(c)
 		if over || c.flags&connDetached != 0 {
 			t.forget(i)
@@ -163,15 +185,6 @@ func (t *Tracker) expireDue() {
 			t.warmNext()
 		}
 	}
-	for t.buried.length() > 0 {
-		b := t.buried.first()
-		if t.buried.length() <= maxBuried && distance(t.now, b.at) < lingerTime {
-			break
-		}
-		t.buried.pop()
-		t.forget(b.index)
-	}
-	t.calm = t.untilDue()
 }
 
 // calm is a span of capture time in which nothing is to be expired, as long as the same connection is the one that was silent longest and
@@ -189,15 +202,20 @@ func (t *Tracker) untilDue() calm {
 	if t.active.head != 0 {
 		room = min(room, int64(t.options.IdleTimeout)-distance(t.now, t.table.seen(t.active.head)))
 	}
-	if t.lingering.length() > 0 {
-		at := t.closedAt(t.table.at(*t.lingering.first()))
-		room = min(room, min(int64(t.options.Linger), lingerTime)-distance(t.now, at))
+	for _, q := range [...]*queue[uint32]{&t.unsettled, &t.lingering} {
+		if q.length() > 0 {
+			at := t.closedAt(t.table.at(*q.first()))
+			room = min(room, min(int64(t.options.Linger), lingerTime)-distance(t.now, at))
+		}
 	}
 	if t.buried.length() > 0 {
 		room = min(room, lingerTime-distance(t.now, t.buried.first().at))
 	}
-	return calm{t.now - room/2, t.now + room/2, t.active.head, t.lingering.length()}
+	return calm{t.now - room/2, t.now + room/2, t.active.head, t.waiting()}
 }
+
+// waiting is how many are finished and not handed over.
+func (t *Tracker) waiting() int { return t.unsettled.length() + t.lingering.length() }
 
 // closedAt is when a connection closed itself.
 func (t *Tracker) closedAt(c *connection) int64 {
@@ -265,10 +283,12 @@ func (t *Tracker) replace(i uint32) {
 // Flush finishes all connections, because the capture has ended: those that are finished in their order, then the others in the
 // order of their first packets.
 func (t *Tracker) Flush() {
-	for ; t.lingering.length() > 0; t.lingering.pop() {
-		i := *t.lingering.first()
-		t.report(t.table.at(i))
-		t.forget(i)
+	for _, q := range [...]*queue[uint32]{&t.unsettled, &t.lingering} {
+		for ; q.length() > 0; q.pop() {
+			i := *q.first()
+			t.report(t.table.at(i))
+			t.forget(i)
+		}
 	}
 	for ; t.buried.length() > 0; t.buried.pop() {
 		t.forget(t.buried.first().index)

@@ -2,6 +2,8 @@ package capture
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -84,13 +86,14 @@ func TestFinishedConnectionsComeInOrder(t *testing.T) {
 
 func TestLingeringIsBounded(t *testing.T) {
 	r := newRig(TrackerOptions{})
-	for i := range maxLingering + 1000 {
-		r.play([]sent{from(uint16(i+1), sent{flags: syn, seq: 99}), answer(uint16(i+1), sent{flags: rst | ack, ack: 100})})
-		if r.lingering.length() > maxLingering+1 {
-			t.Fatalf("%d linger", r.lingering.length())
+	const over = 1000
+	for i := range uint16(maxLingering + maxUnsettled + over) {
+		r.play([]sent{from(i+1, sent{flags: syn, seq: 99}), answer(i+1, sent{flags: rst | ack, ack: 100})})
+		if r.lingering.length() > maxLingering+1 || r.unsettled.length() > maxUnsettled+1 {
+			t.Fatalf("%d linger, and %d that are not settled", r.lingering.length(), r.unsettled.length())
 		}
 	}
-	if n := len(r.got); n != 999 {
+	if n := len(r.got); n != over-1 {
 		t.Errorf("%d handed over", n)
 	}
 	r.Flush()
@@ -202,13 +205,49 @@ func TestOrderIsTheSameOnEveryRun(t *testing.T) {
 	}
 }
 
+// closedAndSettled is a connection without data that is closed by both sides.
+func closedAndSettled(port uint16) []sent {
+	return append(closedUnsettled(port), from(port, sent{flags: ack, seq: 101, ack: 501}))
+}
+
+// closedUnsettled is the same without the last acknowledgement.
+func closedUnsettled(port uint16) []sent {
+	return []sent{from(port, sent{flags: syn, seq: 99}), answer(port, sent{flags: syn | ack, seq: 499, ack: 100}),
+		from(port, sent{flags: fin | ack, seq: 100, ack: 500}), answer(port, sent{flags: fin | ack, seq: 500, ack: 101})}
+}
+
+// TestUnsettled: a connection that waits for an acknowledgement does so for longer than those that have all.
+func TestUnsettled(t *testing.T) {
+	r := newRig(TrackerOptions{ServerPorts: etcdPorts})
+	r.play(closedUnsettled(1000))
+	settle := func(first, n uint16) {
+		for port := first; port < first+n; port++ {
+			r.play(closedAndSettled(port))
+		}
+	}
+	settle(2000, maxLingering+10)
+	r.play([]sent{answer(1000, sent{flags: fin | ack, seq: 500, ack: 101}), from(1000, sent{flags: ack, seq: 101, ack: 501})})
+	if s := r.Stats(); s.Late != 0 || len(r.got) != 10 || r.unsettled.length() != 1 {
+		t.Errorf("%d late packets, %d handed over, %d not settled", s.Late, len(r.got), r.unsettled.length())
+	}
+	for i := range uint16(maxUnsettled) {
+		r.play(closedUnsettled(5000 + i))
+	}
+	settle(8000, maxLingering+10)
+	r.Flush()
+	at := slices.Index(r.order(), "1000 closed")
+	if at < maxLingering+10 || at > 2*maxLingering || !strings.HasPrefix(r.got[at].Packets, "3+3 ") {
+		t.Errorf("the first was handed over as number %d with packets %s", at, r.got[max(at, 0)].Packets)
+	}
+	r.checkEmpty(t)
+}
+
 // TestBuried has more connections finish at once than may linger: those handed over early still own the packets that trail them.
 func TestBuried(t *testing.T) {
 	r := newRig(TrackerOptions{ServerPorts: etcdPorts})
 	const early = 10
 	for port := uint16(1000); port < 1000+maxLingering+early; port++ {
-		r.play([]sent{from(port, sent{flags: syn, seq: 99}), answer(port, sent{flags: syn | ack, seq: 499, ack: 100}),
-			from(port, sent{flags: fin | ack, seq: 100, ack: 500}), answer(port, sent{flags: fin | ack, seq: 500, ack: 101})})
+		r.play(closedAndSettled(port))
 	}
 	r.Advance(r.packet.Time)
 	for range 3 {

@@ -69,6 +69,7 @@ type Tracker struct {
 	active      list          // unfinished, the longest silent first (nearly: see stale)
 	longShift   uint8         // see stale
 	lingering   queue[uint32] // finished, in the order of finishing
+	unsettled   queue[uint32] // those of them that go on to wait, in that order
 	buried      queue[buried] // handed over before they had lingered, in that order
 	calm        calm          // when there is nothing to expire
 	untilWarm   int           // how many more are handed over before those that follow are visited

@@ -78,8 +78,10 @@ func (t *Tracker) check(tb testing.TB) {
 	for i := t.active.head; i != 0; i = t.table.links(i).next {
 		t.checkStreams(tb, i)
 	}
-	for _, i := range t.lingering.next(t.lingering.length()) {
-		t.checkStreams(tb, i)
+	for _, q := range []*queue[uint32]{&t.lingering, &t.unsettled} {
+		for _, i := range q.next(q.length()) {
+			t.checkStreams(tb, i)
+		}
 	}
 }
 

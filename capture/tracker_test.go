@@ -219,8 +219,8 @@ func TestTracker(t *testing.T) {
 // checkEmpty reports what a tracker still holds after Flush.
 func (r *rig) checkEmpty(t *testing.T) {
 	t.Helper()
-	if r.table.used != 0 || r.active.length != 0 || r.lingering.length() != 0 || r.buffers.lent != 0 {
-		t.Errorf("left: %d in the table, %d active, %d lingering, %d bytes lent", r.table.used, r.active.length, r.lingering.length(), r.buffers.lent)
+	if r.table.used != 0 || r.active.length != 0 || r.waiting() != 0 || r.buffers.lent != 0 {
+		t.Errorf("left: %d in the table, %d active, %d lingering, %d bytes lent", r.table.used, r.active.length, r.waiting(), r.buffers.lent)
 	}
 	for i, s := range r.table.slots {
 		if s.index != 0 {
