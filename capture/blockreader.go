@@ -8,7 +8,7 @@ const (
 	firstBlock = 16 << 10
 	// fullBlock is what a file reads at once from then on: large enough that system calls and the packets that straddle
 	// two blocks cost nothing, small enough to stay in the processor's cache.
-	fullBlock = 256 << 10
+	fullBlock = 384 << 10
 	// maxRecord bounds what has to be in memory at once: the largest packet (maxPacket) with its header and, in pcapng,
 	// its options. A larger record is passed over without being held.
 	maxRecord = 1 << 20

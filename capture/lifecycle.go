@@ -181,9 +181,6 @@ func (t *Tracker) handOver(q *queue[uint32], most int) {
 		} else {
 			t.bury(i, c, at)
 		}
-		if t.untilWarm--; t.untilWarm < 0 {
-			t.warmNext()
-		}
 	}
 }
 

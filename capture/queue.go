@@ -1,7 +1,6 @@
 package capture
 
-// queue is a queue whose elements lie in memory in their order, so that to look at the first costs nothing, and those that will be
-// next are known. The zero value is empty.
+// queue is a queue whose elements lie in memory in their order, so that to look at the first costs nothing. The zero value is empty.
 type queue[T any] struct {
 	items []T
 	head  int // in items
@@ -23,6 +22,3 @@ func (q *queue[T]) first() *T { return &q.items[q.head] }
 
 // pop takes the first element out.
 func (q *queue[T]) pop() { q.head++ }
-
-// next are the first n elements, or as many as there are.
-func (q *queue[T]) next(n int) []T { return q.items[q.head:min(q.head+n, len(q.items))] }

@@ -72,7 +72,6 @@ type Tracker struct {
 	unsettled   queue[uint32] // those of them that go on to wait, in that order
 	buried      queue[buried] // handed over before they had lingered, in that order
 	calm        calm          // when there is nothing to expire
-	untilWarm   int           // how many more are handed over before those that follow are visited
 	attachments []*attachment // by connection.stream; 0 is never used
 	held        int           // bytes that unfinished connections take, as far as they were counted: see MaxHeld
 	vacant      []uint32      // indexes of attachments not in use

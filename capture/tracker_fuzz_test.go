@@ -79,7 +79,7 @@ func (t *Tracker) check(tb testing.TB) {
 		t.checkStreams(tb, i)
 	}
 	for _, q := range []*queue[uint32]{&t.lingering, &t.unsettled} {
-		for _, i := range q.next(q.length()) {
+		for _, i := range q.items[q.head:] {
 			t.checkStreams(tb, i)
 		}
 	}
