@@ -64,7 +64,6 @@ const (
 	connFinished                  // in the lingering list
 	connDetached                  // no longer in the table
 	connReset                     // a RST was heeded
-	connBuried                    // in the buried list: handed over, but packets may trail
 	connTold                      // the EarlySink knows enough of it
 	connClosesSwapped             // the FIN that came second was sent first
 	connFree                      // in no use

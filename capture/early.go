@@ -65,7 +65,7 @@ func (t *Tracker) lookAround() {
 			return
 		}
 		c := t.table.at(l.index)
-		if c.first != l.first || c.flags&(connFinished|connTold|connDetached|connBuried) != 0 {
+		if c.first != l.first || c.flags&(connFinished|connTold|connDetached|connFree) != 0 {
 			continue
 		}
 		switch {

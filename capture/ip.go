@@ -66,9 +66,14 @@ func (d *Decoder) ipv4(b []byte, wire int, s *Segment) Verdict {
 // setIPv4 sets a to the IPv4 address b, of four bytes. It writes in place: a copy that is read back whole right after it was written
 // in halves makes the processor wait.
 func (a *Address) setIPv4(b []byte) {
+	a.setNarrow(binary.BigEndian.Uint32(b))
+}
+
+// setNarrow sets a to an IPv4 address.
+func (a *Address) setNarrow(ipv4 uint32) {
 	const prefix = 0xffff << 32 // the end of "::ffff:", before the address
 	binary.BigEndian.PutUint64(a[:], 0)
-	binary.BigEndian.PutUint64(a[8:], prefix|uint64(binary.BigEndian.Uint32(b)))
+	binary.BigEndian.PutUint64(a[8:], prefix|uint64(ipv4))
 }
 
 // ipv6 decodes from an IPv6 header on (RFC 8200). A payload length of zero is that of a jumbogram (RFC 2675), which Linux sends to

@@ -82,7 +82,7 @@ func (c *connection) completes(d analysis.Direction, s *Segment) bool {
 func (c *connection) repeats(d analysis.Direction, s *Segment) bool {
 	const anchored = halfSeen | halfStarted | halfStartKnown
 	h, o := &c.half[d], &c.half[d^1]
-	if h.flags&(anchored|halfWaiting) != anchored || o.is(halfWaiting) || h.start != s.Seq+1 || s.Length > 0 || c.flags&connBuried != 0 {
+	if h.flags&(anchored|halfWaiting) != anchored || o.is(halfWaiting) || h.start != s.Seq+1 || s.Length > 0 {
 		return false
 	}
 	switch s.Flags {

@@ -8,15 +8,10 @@ import (
 	"github.com/etcdtap/etcdtap/analysis"
 )
 
-// minSlots is the table's first size, in slots of 8 bytes; when three quarters are used it grows to the fourfold. Each table is memory
-// that was not touched before, so that few steps cost less than small ones, and a million connections take 2^21 slots in either case.
-const minSlots = 1 << 11
-
 // table finds connections by their two endpoints, whichever of them sent. Slots are small and hold no pointers; connections
 // live in slabs and never move. Index 0 means none.
 type table struct {
-	slots []slot // open addressing with linear probing; the length is a power of two
-	used  int
+	hashed
 	seed  [3]uint64 // keeps senders from choosing addresses that collide
 	slabs slabs[connection]
 	free  uint32 // first of the connections given back, chained by next
@@ -28,16 +23,16 @@ type table struct {
 	moreFree []uint32 // those given back
 	none     more     // of connections that have none; stays zero
 
+	buried graves
+
 	warmed uint32 // what warm has seen; it is kept so that the compiler lets it look
 }
 
-// slot is one place of the table. The tag is the whole hash, so growing never looks at a connection.
-type slot struct{ tag, index uint32 }
-
 func newTable() table {
 	return table{
-		slots: make([]slot, minSlots),
-		seed:  [3]uint64{rand.Uint64(), rand.Uint64(), rand.Uint64()},
+		hashed: newHashed(),
+		buried: graves{hashed: newHashed()},
+		seed:   [3]uint64{rand.Uint64(), rand.Uint64(), rand.Uint64()},
 	}
 }
 
@@ -133,11 +128,15 @@ func (t *table) findWide(c *connection, s *Segment) (from analysis.Direction, sa
 	if c.flags&connWide == 0 {
 		return 0, false
 	}
-	m, port := t.more(c), &c.ends.port
+	return senderOf(&t.more(c).addr, &c.ends.port, s)
+}
+
+// senderOf says who sends a segment, if it is between these ends, which are by Direction.
+func senderOf(addr *[2]Address, port *[2]uint16, s *Segment) (from analysis.Direction, same bool) {
 	switch {
-	case port[0] == s.SrcPort && port[1] == s.DstPort && m.addr[0] == s.Src && m.addr[1] == s.Dst:
+	case port[0] == s.SrcPort && port[1] == s.DstPort && addr[0] == s.Src && addr[1] == s.Dst:
 		return analysis.FromClient, true
-	case port[1] == s.SrcPort && port[0] == s.DstPort && m.addr[1] == s.Src && m.addr[0] == s.Dst:
+	case port[1] == s.SrcPort && port[0] == s.DstPort && addr[1] == s.Src && addr[0] == s.Dst:
 		return analysis.FromServer, true
 	}
 	return 0, false
@@ -176,79 +175,15 @@ func (t *table) room() uint32 {
 	return i
 }
 
-// enter enters an index under its tag.
-func (t *table) enter(tag, i uint32) {
-	if (t.used+1)*4 > len(t.slots)*3 {
-		t.grow()
-	}
-	t.place(slot{tag, i})
-	t.used++
-}
-
-func (t *table) place(e slot) {
-	mask := uint32(len(t.slots) - 1)
-	at := e.tag & mask
-	for t.slots[at].index != 0 {
-		at = (at + 1) & mask
-	}
-	t.slots[at] = e
-}
-
-func (t *table) grow() {
-	old := t.slots
-	t.slots = make([]slot, 4*len(old))
-	populate(t.slots)
-	for _, e := range old {
-		if e.index != 0 {
-			t.place(e)
-		}
-	}
-}
-
-// home is the slot at which the search for a tag begins.
-func (t *table) home(tag uint32) uint32 { return tag & uint32(len(t.slots)-1) }
-
-// slotOf is the slot of an index that is in the table under a tag.
-func (t *table) slotOf(i, tag uint32) uint32 {
-	at := t.home(tag)
-	for t.slots[at].index != i {
-		at = t.home(at + 1)
-	}
-	return at
-}
-
 // detach takes a connection out of the table; it stays in its slab until release.
-func (t *table) detach(i uint32) {
-	mask := uint32(len(t.slots) - 1)
-	hole := t.slotOf(i, t.at(i).tag)
-	// Close the hole: move back what had been pushed past it.
-	for at := (hole + 1) & mask; t.slots[at].index != 0; at = (at + 1) & mask {
-		home := t.slots[at].tag & mask
-		if (at-home)&mask >= (at-hole)&mask {
-			t.slots[hole] = t.slots[at]
-			hole = at
-		}
-	}
-	t.slots[hole] = slot{}
-	t.used--
-}
+func (t *table) detach(i uint32) { t.vacate(t.slotOf(i, t.at(i).tag)) }
 
 // detachAll takes all connections out of the table.
-func (t *table) detachAll() {
-	t.slots, t.used = make([]slot, minSlots), 0
-}
+func (t *table) detachAll() { t.hashed, t.buried = newHashed(), graves{hashed: newHashed()} }
 
 // empty gives up all places, of whatever is in use.
 func (t *table) empty() {
 	t.slabs, t.free, t.embryos, t.embryoFree, t.mores, t.moreFree = slabs[connection]{}, 0, slabs[embryo]{}, 0, slabs[more]{}, nil
-}
-
-// shrink gives back what a connection has besides, but for addresses.
-func (t *table) shrink(c *connection) {
-	if c.more != 0 && c.flags&connWide == 0 {
-		t.moreFree = append(t.moreFree, c.more)
-		c.more = 0
-	}
 }
 
 // release gives a detached connection's place back.

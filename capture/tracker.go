@@ -70,7 +70,6 @@ type Tracker struct {
 	longShift   uint8         // see stale
 	lingering   queue[uint32] // finished, in the order of finishing
 	unsettled   queue[uint32] // those of them that go on to wait, in that order
-	buried      queue[buried] // handed over before they had lingered, in that order
 	calm        calm          // when there is nothing to expire
 	attachments []*attachment // by connection.stream; 0 is never used
 	held        int           // bytes that unfinished connections take, as far as they were counted: see MaxHeld
@@ -151,6 +150,9 @@ func (t *Tracker) segment(tag, hint uint32, s *Segment) {
 		}
 	}
 	if i == 0 {
+		if t.trails(tag, s) {
+			return
+		}
 		if src, dst, wide := s.narrow(); !wide && t.conceives(s) {
 			t.conceive(tag, src, dst, s)
 			return
@@ -158,11 +160,6 @@ func (t *Tracker) segment(tag, hint uint32, s *Segment) {
 		i, d = t.begin(tag, s)
 	}
 	c := t.table.at(i)
-	if c.flags&connBuried != 0 {
-		t.stats.Late++
-		t.useful = s.Flags&(flagSYN|flagFIN|flagRST) != 0
-		return
-	}
 	t.touch(i, c)
 	h, o := &c.half[d], &c.half[d^1]
 	c.count(d)
@@ -182,6 +179,23 @@ func (t *Tracker) segment(tag, hint uint32, s *Segment) {
 	if c.flags&connFinished == 0 && c.over() {
 		t.finish(i)
 	}
+}
+
+// trails reports whether a segment trails a connection that was handed over. A connection that a new one replaces is no longer remembered.
+func (t *Tracker) trails(tag uint32, s *Segment) bool {
+	g := &t.table.buried
+	i, d := g.find(tag, s)
+	switch {
+	case i == 0:
+		return false
+	case s.Flags&(flagSYN|flagRST) == flagSYN && g.at(i).replacedBy(d, s):
+		t.stats.Replaced++
+		g.remove(i)
+		return false
+	}
+	t.stats.Late++
+	t.useful = s.Flags&(flagSYN|flagFIN|flagRST) != 0
+	return true
 }
 
 // inRecord reports whether the next n bytes lie in a record that the observer passes over, so far into the stream that nothing waits
