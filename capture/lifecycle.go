@@ -16,9 +16,6 @@ const (
 	// settled, which go on to wait until they are more than maxUnsettled.
 	maxLingering = 64
 	maxUnsettled = 448
-	// maxBuried bounds how many connections that were handed over early are remembered, so that trailing packets are not taken
-	// for connections of their own: at thirty thousand connections a second for all of lingerTime, in 6 MB.
-	maxBuried = 1 << 16
 	// shortShift is the granularity, as a power of two of nanoseconds (67 ms), in which the active list is kept in order as long as it is
 	// short: its neighbourhood is in the processor's cache then.
 	shortShift = 26
@@ -147,9 +144,6 @@ func (t *Tracker) expireDue() {
 	}
 	t.handOver(&t.unsettled, maxUnsettled) // first, for they finished before the others
 	t.handOver(&t.lingering, maxLingering)
-	for q := &t.table.buried.list; q.length() > 0 && (q.length() > maxBuried || distance(t.now, q.first().at) >= lingerTime); {
-		t.table.buried.forget()
-	}
 	t.calm = t.untilDue()
 }
 
@@ -199,9 +193,6 @@ func (t *Tracker) untilDue() calm {
 			at := t.closedAt(t.table.at(*q.first()))
 			room = min(room, min(int64(t.options.Linger), lingerTime)-distance(t.now, at))
 		}
-	}
-	if q := &t.table.buried.list; q.length() > 0 {
-		room = min(room, lingerTime-distance(t.now, q.first().at))
 	}
 	return calm{t.now - room/2, t.now + room/2, t.active.head, t.waiting()}
 }

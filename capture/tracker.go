@@ -183,14 +183,13 @@ func (t *Tracker) segment(tag, hint uint32, s *Segment) {
 
 // trails reports whether a segment trails a connection that was handed over. A connection that a new one replaces is no longer remembered.
 func (t *Tracker) trails(tag uint32, s *Segment) bool {
-	g := &t.table.buried
-	i, d := g.find(tag, s)
+	b, d := t.table.buried.find(tag, s, t.now)
 	switch {
-	case i == 0:
+	case b == nil:
 		return false
-	case s.Flags&(flagSYN|flagRST) == flagSYN && g.at(i).replacedBy(d, s):
+	case s.Flags&(flagSYN|flagRST) == flagSYN && b.replacedBy(d, s):
 		t.stats.Replaced++
-		g.remove(i)
+		b.gone = true
 		return false
 	}
 	t.stats.Late++
