@@ -12,7 +12,6 @@ type buried struct {
 	addr [2]Address // by Direction
 	half [2]half    // likewise
 	port [2]uint16  // likewise
-	gone bool       // another connection between the same endpoints has begun
 }
 
 // graves are the buried connections. Where connections are short there are thousands, of which hardly one is ever looked at again: so they
@@ -23,31 +22,51 @@ type graves struct{ last, before generation }
 // generation is some buried connections in their order. They are found by their indexes, which count from 1.
 type generation struct {
 	hashed
-	list []buried
+	list   []buried
+	filter [1 << 10]uint64 // has the bit that the upper half of a tag says for each that is in the table: nearly all that is looked for is not
 }
 
 func newGraves() graves {
-	return graves{generation{hashed: newHashed(sparse)}, generation{hashed: newHashed(sparse)}}
+	return graves{generation{hashed: newHashed()}, generation{hashed: newHashed()}}
 }
 
 // find looks for the connection that a segment trails at a time, and who sent the segment; nil if there is none.
 func (g *graves) find(tag uint32, s *Segment, now int64) (b *buried, from analysis.Direction) {
-	for _, x := range [...]*generation{&g.last, &g.before} {
-		if x.used == 0 {
+	if b, from = g.last.find(tag, s, now); b == nil {
+		b, from = g.before.find(tag, s, now)
+	}
+	return b, from
+}
+
+func (x *generation) find(tag uint32, s *Segment, now int64) (*buried, analysis.Direction) {
+	if x.used == 0 || x.filter[tag>>22]>>(tag>>16&63)&1 == 0 {
+		return nil, analysis.FromClient
+	}
+	for at := x.home(tag); x.slots[at].index != 0; at = x.home(at + 1) {
+		e := x.slots[at]
+		if e.tag != tag {
 			continue
 		}
-		for at := x.home(tag); x.slots[at].index != 0; at = x.home(at + 1) {
-			e := x.slots[at]
-			if e.tag != tag {
-				continue
-			}
-			b := &x.list[e.index-1]
-			if from, same := senderOf(&b.addr, &b.port, s); same && !b.gone && distance(now, b.at) < lingerTime {
-				return b, from
-			}
+		b := &x.list[e.index-1]
+		if from, same := senderOf(&b.addr, &b.port, s); same && distance(now, b.at) < lingerTime {
+			return b, from
 		}
 	}
 	return nil, analysis.FromClient
+}
+
+// add remembers one more.
+func (x *generation) add(tag uint32, b buried) {
+	x.list = append(x.list, b)
+	x.filter[tag>>22] |= 1 << (tag >> 16 & 63)
+	x.enter(tag, uint32(len(x.list)))
+}
+
+// empty forgets all.
+func (x *generation) empty() {
+	x.hashed.empty()
+	x.list = x.list[:0]
+	clear(x.filter[:])
 }
 
 // bury takes a connection that had closed itself at a time out of the table, gives its place back, and remembers what it has to.
@@ -56,7 +75,6 @@ func (t *table) bury(i uint32, at int64) {
 	if n := len(g.last.list); n == maxBuried/2 || n > 0 && distance(at, g.last.list[0].at) >= lingerTime {
 		g.last, g.before = g.before, g.last
 		g.last.empty()
-		g.last.list = g.last.list[:0]
 	}
 	c := t.at(i)
 	b := buried{at: at, half: c.half, port: c.ends.port}
@@ -67,8 +85,7 @@ func (t *table) bury(i uint32, at int64) {
 			b.addr[d].setNarrow(c.ends.addr[d])
 		}
 	}
-	g.last.list = append(g.last.list, b)
-	g.last.enter(c.tag, uint32(len(g.last.list)))
+	g.last.add(c.tag, b)
 	t.detach(i)
 	t.release(i)
 }

@@ -1,30 +1,23 @@
 package capture
 
-// minSlots is a table's first size, in slots of 8 bytes; when so many are used as may be, it grows to the fourfold. Each table is memory
+// minSlots is a table's first size, in slots of 8 bytes; when three quarters are used it grows to the fourfold. Each table is memory
 // that was not touched before, so that few steps cost less than small ones, and a million connections take 2^21 slots in either case.
 const minSlots = 1 << 11
-
-// How many of eight slots may be used: few where most of what is looked for is not there.
-const (
-	dense  = 6
-	sparse = 3
-)
 
 // hashed finds indexes by their tags: open addressing with linear probing.
 type hashed struct {
 	slots []slot // the length is a power of two
 	used  int
-	load  int // dense or sparse
 }
 
 // slot is one place. The tag is the whole hash, so growing never looks at what the index stands for, which is 0 in an empty slot.
 type slot struct{ tag, index uint32 }
 
-func newHashed(load int) hashed { return hashed{slots: make([]slot, minSlots), load: load} }
+func newHashed() hashed { return hashed{slots: make([]slot, minSlots)} }
 
 // enter enters an index under its tag.
 func (h *hashed) enter(tag, i uint32) {
-	if (h.used+1)*8 > len(h.slots)*h.load {
+	if (h.used+1)*4 > len(h.slots)*3 {
 		h.grow()
 	}
 	h.place(slot{tag, i})

@@ -30,7 +30,7 @@ type table struct {
 
 func newTable() table {
 	return table{
-		hashed: newHashed(dense),
+		hashed: newHashed(),
 		buried: newGraves(),
 		seed:   [3]uint64{rand.Uint64(), rand.Uint64(), rand.Uint64()},
 	}
@@ -179,7 +179,7 @@ func (t *table) room() uint32 {
 func (t *table) detach(i uint32) { t.vacate(t.slotOf(i, t.at(i).tag)) }
 
 // detachAll takes all connections out of the table.
-func (t *table) detachAll() { t.hashed, t.buried = newHashed(dense), newGraves() }
+func (t *table) detachAll() { t.hashed, t.buried = newHashed(), newGraves() }
 
 // empty gives up all places, of whatever is in use.
 func (t *table) empty() {

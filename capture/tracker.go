@@ -189,7 +189,7 @@ func (t *Tracker) trails(tag uint32, s *Segment) bool {
 		return false
 	case s.Flags&(flagSYN|flagRST) == flagSYN && b.replacedBy(d, s):
 		t.stats.Replaced++
-		b.gone = true
+		*b = buried{} // which nothing trails
 		return false
 	}
 	t.stats.Late++
