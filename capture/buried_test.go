@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"math/bits"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -57,8 +58,18 @@ func TestGraves(t *testing.T) {
 				late++
 			}
 		}
+		if n := bitsIn(x.buried.last.filter[:]); n > len(x.buried.last.list) {
+			t.Errorf("a gap of %v: the filter has %d bits for %d buried", gap, n, len(x.buried.last.list))
+		}
 		if found == 0 || late == 0 && gap >= 100*time.Microsecond {
 			t.Errorf("a gap of %v: %d found, %d too old", gap, found, late)
 		}
 	}
+}
+
+func bitsIn(words []uint64) (n int) {
+	for _, w := range words {
+		n += bits.OnesCount64(w)
+	}
+	return n
 }

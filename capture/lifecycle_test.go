@@ -205,6 +205,25 @@ func TestOrderIsTheSameOnEveryRun(t *testing.T) {
 	}
 }
 
+// TestBuriedTwice has two connections between the same endpoints: what trails the second is known for that.
+func TestBuriedTwice(t *testing.T) {
+	r := newRig(TrackerOptions{ServerPorts: etcdPorts})
+	second := []sent{from(1000, sent{flags: syn, seq: 9099}), answer(1000, sent{flags: syn | ack, seq: 9499, ack: 9100}),
+		from(1000, sent{flags: fin | ack, seq: 9100, ack: 9500}), answer(1000, sent{flags: fin | ack, seq: 9500, ack: 9101}), from(1000, sent{flags: ack, seq: 9101, ack: 9501})}
+	for i, script := range [][]sent{closedAndSettled(1000), second} {
+		r.play(script)
+		for port := range uint16(maxLingering + 10) {
+			r.play(closedAndSettled(2000 + 1000*uint16(i) + port))
+		}
+	}
+	r.play(second[:1])
+	if s := r.Stats(); s.Late != 1 || s.Replaced != 1 || s.Connections != 2+2*(maxLingering+10) {
+		t.Errorf("%d late packets, %d replaced, %d connections", s.Late, s.Replaced, s.Connections)
+	}
+	r.Flush()
+	r.checkEmpty(t)
+}
+
 // closedAndSettled is a connection without data that is closed by both sides.
 func closedAndSettled(port uint16) []sent {
 	return append(closedUnsettled(port), from(port, sent{flags: ack, seq: 101, ack: 501}))
@@ -235,6 +254,9 @@ func TestUnsettled(t *testing.T) {
 	}
 	settle(8000, maxLingering+10)
 	r.Flush()
+	if last := r.got[len(r.got)-1].Client; last != "10.0.0.1:8073" {
+		t.Errorf("the last one that was handed over is %s, not that which finished last", last)
+	}
 	at := slices.Index(r.order(), "1000 closed")
 	if at < maxLingering+10 || at > 2*maxLingering || !strings.HasPrefix(r.got[at].Packets, "3+3 ") {
 		t.Errorf("the first was handed over as number %d with packets %s", at, r.got[max(at, 0)].Packets)
