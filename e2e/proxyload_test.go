@@ -82,8 +82,8 @@ func serveStream(t *testing.T) string {
 	})
 }
 
-// few is how many descriptors or goroutines a process may have more than before without leaking: those of a scrape.
-const few = 8
+// fewMore is how many descriptors or goroutines a process may have more than before without leaking: those of a scrape.
+const fewMore = 8
 
 // usage is what a process holds.
 type usage struct {
@@ -193,7 +193,7 @@ func TestProxyMany(t *testing.T) {
 	})
 	eventually(t, "descriptors are not given back", func() bool {
 		after := p.usage(t)
-		return after.descriptors <= before.descriptors+few && after.pipes <= keptPipes()
+		return after.descriptors <= before.descriptors+fewMore && after.pipes <= keptPipes()
 	})
 	p.end(t)
 }
@@ -272,10 +272,10 @@ func TestProxySoak(t *testing.T) {
 		}
 	}
 	last := p.usage(t)
-	if last.descriptors > first.descriptors+few || last.pipes > keptPipes() || last.memory > first.memory+32<<10 {
+	if last.descriptors > first.descriptors+fewMore || last.pipes > keptPipes() || last.memory > first.memory+32<<10 {
 		t.Errorf("after two rounds %+v, after %d %+v", first, rounds, last)
 	}
-	if n := metric(t, metrics, "go_goroutines"); n > goroutines+few {
+	if n := metric(t, metrics, "go_goroutines"); n > goroutines+fewMore {
 		t.Errorf("%v goroutines after two rounds, %v after %d", goroutines, n, rounds)
 	}
 	p.end(t)
