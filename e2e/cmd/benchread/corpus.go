@@ -17,6 +17,7 @@ type corpus struct {
 	letter, kind, what string
 	unit               string // the flag of mkcapture that says how large it is
 	size               int    // at scale 1
+	targets            []target
 }
 
 // sliceShare is the scale of what nDPI, tshark and ssldump read: the whole would take tshark minutes and gigabytes, and ssldump for ever,
@@ -24,12 +25,16 @@ type corpus struct {
 const sliceShare = 0.02
 
 func corpora() []corpus {
+	mixed := []target{cpu(asJSON, 1.3)}
 	return []corpus{
-		{"a", "bulk", "bulk etcd traffic, few connections, packets of full size", "-packets", 820_000},
-		{"b", "handshakes", "short mutual-TLS connections, half of them TLS 1.2, half 1.3", "-connections", 200_000},
-		{"c", "mix", "IPv4 and IPv6, VLAN, loss, reordering, noise, failures, half-open connections", "-packets", 590_000},
-		{"c2", "mix-bulk", "the same with more bulk: for nDPI as heavy, beside tcpdump, as the mix that the target of c was set with", "-packets", 480_000},
-		{"d", "halfopen", "connections that nobody ever completes", "-connections", 1_200_000},
+		{"a", "bulk", "bulk etcd traffic, few connections, packets of full size", "-packets", 820_000,
+			[]target{cpu(asJSON, 0.45), memory(asJSON, 40)}},
+		{"b", "handshakes", "short mutual-TLS connections, half of them TLS 1.2, half 1.3", "-connections", 200_000,
+			[]target{cpu(asJSON, 2.5), cpu(problems, 1.7), memory(asJSON, 64), wall(twoWorkers, withCerts, 0.62)}},
+		{"c", "mix", "IPv4 and IPv6, VLAN, loss, reordering, noise, failures, half-open connections", "-packets", 590_000, mixed},
+		{"c2", "mix-bulk", "the same with more bulk: for nDPI as heavy, beside tcpdump, as the mix that the target of c was set with", "-packets", 480_000, mixed},
+		{"d", "halfopen", "connections that nobody ever completes", "-connections", 1_200_000,
+			[]target{cpu(asJSON, 2.5), memory(asJSON, 512)}},
 	}
 }
 

@@ -52,7 +52,7 @@ func (s *settings) fileForms(stdout, stderr io.Writer) error {
 			continue
 		}
 		fmt.Fprintf(t, "|%s\t|%.2f\t|%.2f\t|%.0f\t|\n", p.title, p.median(func(u usage) float64 { return u.wall.Seconds() }),
-			p.median(func(u usage) float64 { return u.cpu.Seconds() }), p.median(func(u usage) float64 { return float64(u.peak) / (1 << 20) }))
+			p.median(func(u usage) float64 { return u.cpu.Seconds() }), p.median(peakMiB))
 	}
 	return t.Flush()
 }

@@ -89,5 +89,8 @@ func (s *settings) corpus(c corpus, stdout, stderr io.Writer) error {
 		}
 	}
 	table(stdout, programs)
+	if s.scale >= 1 { // below, what it takes to start weighs too much
+		judge(stdout, c.targets, programs)
+	}
 	return nil
 }

@@ -19,7 +19,7 @@ const (
 	slicePatience = 20 * time.Second
 )
 
-// program is a command that is measured on a file. The first one of a list is what the others are compared with.
+// program is a command that is measured on a file.
 type program struct {
 	title string
 	args  []string // without the capture's name
@@ -31,6 +31,15 @@ type program struct {
 	limit time.Duration // of a run; 0: patience
 	never bool          // it did not end in time, and is not tried again
 }
+
+// Titles of what is held to targets, and of what they are beside.
+const (
+	copying    = "tcpdump -w /dev/null"
+	asJSON     = "etcdtap -o json"
+	withCerts  = "etcdtap -o json --certs"
+	twoWorkers = "the same, 2 workers"
+	problems   = "etcdtap --problems (text)"
+)
 
 // usage is what one run took, as wait4 tells it.
 type usage struct {
@@ -45,11 +54,11 @@ func (s *settings) programs(whole, slice, empty *file, stderr io.Writer) []progr
 		return program{title: title, args: append([]string{s.etcdtap, "read", "--workers", workers}, flags...), on: whole}
 	}
 	all := []program{
-		{title: "tcpdump -w /dev/null", args: []string{"tcpdump", "-r"}, last: []string{"-w", "/dev/null"}, on: whole},
-		read("1", "etcdtap -o json", "-o", "json"),
-		read("1", "etcdtap -o json --certs", "-o", "json", "--certs"),
-		read("2", "the same, 2 workers", "-o", "json", "--certs"),
-		read("1", "etcdtap --problems (text)", "--problems"),
+		{title: copying, args: []string{"tcpdump", "-r"}, last: []string{"-w", "/dev/null"}, on: whole},
+		read("1", asJSON, "-o", "json"),
+		read("1", withCerts, "-o", "json", "--certs"),
+		read("2", twoWorkers, "-o", "json", "--certs"),
+		read("1", problems, "--problems"),
 		{title: "nDPI (slice)", args: []string{"ndpiReader", "-q", "-i"}, from: "libndpi-bin", on: slice, empty: empty, limit: slicePatience},
 		{title: "tshark, TLS fields (slice)", args: append(append([]string{"tshark", "-T", "fields"}, tsharkFields()...), "-r"), on: slice, empty: empty, limit: slicePatience},
 		{title: "ssldump -j (slice)", args: []string{"ssldump", "-n", "-j", "-r"}, on: slice, empty: empty, limit: slicePatience},
@@ -118,9 +127,12 @@ func table(w io.Writer, programs []program) {
 			continue
 		}
 		wall := p.median(func(u usage) float64 { return u.wall.Seconds() })
+		ratio := "-"
+		if r, ok := p.ratio(find(programs, copying), cpuPerPacket); ok {
+			ratio = fmt.Sprintf("%.2f", r)
+		}
 		fmt.Fprintf(t, "|%s\t|%.2f\t|%.2f\t|%s\t|%.0f\t|%.2g M\t|%.0f\t|\n", p.title, wall,
-			p.median(func(u usage) float64 { return u.cpu.Seconds() }), p.ratio(&programs[0]),
-			p.median(func(u usage) float64 { return float64(u.peak) / (1 << 20) }),
+			p.median(func(u usage) float64 { return u.cpu.Seconds() }), ratio, p.median(peakMiB),
 			float64(p.on.Packets)/wall/1e6, float64(p.on.size)/wall/1e6)
 	}
 	t.Flush()
@@ -139,17 +151,26 @@ func median(values []float64) float64 {
 	return values[len(values)/2]
 }
 
-// ratio compares with another program, round by round.
-func (p *program) ratio(with *program) string {
+// ratio compares with another program, round by round. It is not ok where one of them ran in no round, or is nil, or took no time.
+func (p *program) ratio(with *program, of func(usage, *file) float64) (r float64, ok bool) {
+	if with == nil {
+		return 0, false
+	}
 	var values []float64
 	for i := range min(len(p.runs), len(with.runs)) {
-		mine, its := p.runs[i].cpu.Seconds()/float64(p.on.Packets), with.runs[i].cpu.Seconds()/float64(with.on.Packets)
+		mine, its := of(p.runs[i], p.on), of(with.runs[i], with.on)
 		if its > 0 {
 			values = append(values, mine/its)
 		}
 	}
 	if len(values) == 0 {
-		return "-"
+		return 0, false
 	}
-	return fmt.Sprintf("%.2f", median(values))
+	return median(values), true
 }
+
+func cpuPerPacket(u usage, f *file) float64 { return u.cpu.Seconds() / float64(f.Packets) }
+
+func wallSeconds(u usage, _ *file) float64 { return u.wall.Seconds() }
+
+func peakMiB(u usage) float64 { return float64(u.peak) / (1 << 20) }
