@@ -84,7 +84,7 @@ pgo: go-check ## make cmd/etcdtap/default.pgo again: what the compiler optimises
 
 SCALE ?= 1
 BENCHDIR ?= bin/bench
-bench-read: build ## reading beside tcpdump, nDPI, tshark and ssldump, on captures made for it; SCALE=0.05 takes a minute, 1 half an hour and 3 GB in BENCHDIR
+bench-read: build ## reading beside tcpdump, nDPI, tshark and ssldump, on captures made for it; with SCALE=1, the default, four minutes and 4 GB in BENCHDIR
 	$(GO) build -o bin/mkcapture ./capture/capturetest/mkcapture
 	$(E2E) build -o ../bin/benchread ./cmd/benchread
 	./bin/benchread -etcdtap ./bin/etcdtap -mkcapture ./bin/mkcapture -dir $(BENCHDIR) -scale $(SCALE) $(BENCHFLAGS)
