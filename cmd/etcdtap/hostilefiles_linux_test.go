@@ -45,6 +45,7 @@ func TestHostilePKIDirectory(t *testing.T) {
 	must(os.Symlink("..", at("deep/up.crt")))
 	must(os.Symlink("/dev/zero", at("zero.crt")))
 	must(os.Symlink("/dev/tty", at("tty.pem")))
+	must(os.Symlink("/sys/kernel/tracing/trace_pipe", at("blocking.pem"))) // says that it is regular, and blocks who may read it: root
 	must(unix.Mkfifo(at("pipe.crt"), 0o600))
 	huge, err := os.Create(at("huge.pem"))
 	must(err)
