@@ -2,6 +2,7 @@ package capture
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/etcdtap/etcdtap/analysis"
@@ -44,8 +45,35 @@ func (d *Detour) Comment() string {
 	return b.String()
 }
 
+// zones are those of the addresses in a file's comments, as many as a host has networks. Of each that it has ever met netip keeps a copy for
+// long after the last address has gone: a file with a zone of its own in each comment would take memory as it is long.
+type zones []string
+
+const maxZones = 64
+
+// has reports whether addresses of the zone are read.
+func (z *zones) has(zone string) bool {
+	if slices.Contains(*z, zone) {
+		return true
+	}
+	if len(*z) == maxZones || !plausibleZone(zone) {
+		return false
+	}
+	*z = append(*z, strings.Clone(zone))
+	return true
+}
+
+// plausibleZone reports whether a zone looks like an interface's name or number: else it may be any text, and would be printed.
+func plausibleZone(zone string) bool {
+	const maxZone = 15 // IFNAMSIZ
+	odd := func(c rune) bool {
+		return !(c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || strings.ContainsRune("._-", c))
+	}
+	return len(zone) <= maxZone && !strings.ContainsFunc(zone, odd)
+}
+
 // parseDetour reads such a comment; nil for any other. What it does not know it passes over.
-func parseDetour(comment []byte) *Detour {
+func parseDetour(comment []byte, z *zones) *Detour {
 	if len(comment) > maxDetour {
 		return nil
 	}
@@ -57,7 +85,7 @@ func parseDetour(comment []byte) *Detour {
 	for field := range strings.SplitSeq(fields, ";") {
 		field = strings.TrimSpace(field)
 		word, value, _ := strings.Cut(field, " ")
-		addr, ok := parseAddr(value)
+		addr, ok := parseAddr(value, z)
 		switch {
 		case word == "outgoing" && ok:
 			d.Outgoing = addr
@@ -76,15 +104,15 @@ func parseDetour(comment []byte) *Detour {
 	return d
 }
 
-// parseAddr reads an address. A zone may be any text, and would be printed: it has to look like an interface's name or number.
-func parseAddr(text string) (netip.AddrPort, bool) {
-	const maxZone = 15 // IFNAMSIZ
-	addr, err := netip.ParseAddrPort(text)
-	zone := addr.Addr().Zone()
-	odd := func(c rune) bool {
-		return !(c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || strings.ContainsRune("._-", c))
+// parseAddr reads an address.
+func parseAddr(text string, z *zones) (netip.AddrPort, bool) {
+	if _, zone, found := strings.Cut(text, "%"); found {
+		if zone, _, _ = strings.Cut(zone, "]"); !z.has(zone) {
+			return netip.AddrPort{}, false
+		}
 	}
-	return addr, err == nil && len(zone) <= maxZone && !strings.ContainsFunc(zone, odd)
+	addr, err := netip.ParseAddrPort(text)
+	return addr, err == nil
 }
 
 // Apply tells the facts.

@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -15,17 +16,36 @@ func TestDetour(t *testing.T) {
 		{Outgoing: v4, Dialed: v6, Role: analysis.EndpointPeer},
 		{Role: analysis.EndpointClient, UnixClient: true, UnixServer: true},
 	} {
-		if got := parseDetour([]byte(d.Comment())); got == nil || *got != d {
+		if got := parseDetour([]byte(d.Comment()), new(zones)); got == nil || *got != d {
 			t.Errorf("%q: %+v", d.Comment(), got)
 		}
 	}
 	for _, other := range []string{"", "ticket 42", "etcdtap: handshakes", strings.Repeat(detourHead, 100)} {
-		if got := parseDetour([]byte(other)); got != nil {
+		if got := parseDetour([]byte(other), new(zones)); got != nil {
 			t.Errorf("%q: %+v", other, got)
 		}
 	}
-	if got := parseDetour([]byte(detourHead + " outgoing here; role king; colour red;; dialed 10.0.0.1:12379; outgoing [fe80::1%\x1b[2J]:1")); *got != (Detour{Dialed: v4}) {
+	if got := parseDetour([]byte(detourHead+" outgoing here; role king; colour red;; dialed 10.0.0.1:12379; outgoing [fe80::1%\x1b[2J]:1"), new(zones)); *got != (Detour{Dialed: v4}) {
 		t.Errorf("%+v", got)
+	}
+}
+
+// TestDetourZones: a file whose every comment has a zone of its own makes us keep no more of them than a host may have networks.
+func TestDetourZones(t *testing.T) {
+	z := new(zones)
+	for i := range 2 * maxZones {
+		addr := netip.MustParseAddrPort(fmt.Sprintf("[fe80::1%%zone%d]:1", i))
+		got := parseDetour([]byte((&Detour{Outgoing: addr, UnixServer: true}).Comment()), z)
+		want := Detour{Outgoing: addr, UnixServer: true}
+		if i >= maxZones {
+			want.Outgoing = netip.AddrPort{}
+		}
+		if *got != want {
+			t.Errorf("zone %d: %+v, want %+v", i, *got, want)
+		}
+	}
+	if got := parseDetour([]byte(detourHead+" dialed [fe80::1%zone0]:1"), z); !got.Dialed.IsValid() || len(*z) != maxZones {
+		t.Errorf("%+v after %d zones", got, len(*z))
 	}
 }
 
@@ -33,11 +53,11 @@ func TestDetour(t *testing.T) {
 func FuzzDetour(f *testing.F) {
 	f.Add([]byte("etcdtap proxy: outgoing 10.0.0.1:1; dialed [::1]:2; role peer; unix client; unix server"))
 	f.Fuzz(func(t *testing.T, comment []byte) {
-		d := parseDetour(comment)
+		d := parseDetour(comment, new(zones))
 		if d == nil {
 			return
 		}
-		if again := parseDetour([]byte(d.Comment())); again == nil || *again != *d {
+		if again := parseDetour([]byte(d.Comment()), new(zones)); again == nil || *again != *d {
 			t.Errorf("%q: %+v, then %+v", comment, d, again)
 		}
 	})

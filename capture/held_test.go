@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unsafe"
 )
 
 // TestHeldIsBounded: connections that send something and stall, however many and however much, do not take more memory than all of
@@ -41,6 +42,41 @@ func TestHeldIsBounded(t *testing.T) {
 	}
 }
 
+// TestListsAreHeld: pieces before their turn of which no byte was captured, or is wanted, take room in lists all the same, and still do when
+// their turn has come.
+func TestListsAreHeld(t *testing.T) {
+	const most, flood, pieces = 1 << 20, 200, 200
+	for _, filled := range []bool{false, true} {
+		r := newRig(TrackerOptions{MaxHeld: most, ServerPorts: etcdPorts})
+		peak := 0
+		for i := range flood {
+			port := uint16(10_000 + i)
+			r.play([]sent{from(port, sent{flags: syn, seq: 99}), answer(port, sent{flags: syn | ack, seq: 499, ack: 100})})
+			for k := range uint32(pieces) {
+				r.play([]sent{from(port, sent{flags: ack, seq: 110 + 2*k, ack: 500, wire: 1})})
+			}
+			if filled {
+				r.play([]sent{from(port, sent{flags: ack, seq: 100, ack: 500, wire: 2 * pieces})})
+			}
+			taken := 0
+			for _, x := range r.attachments {
+				if x != nil {
+					taken += (cap(x.store[0].held) + cap(x.store[1].held)) * int(unsafe.Sizeof(held{}))
+				}
+			}
+			peak = max(peak, taken)
+		}
+		if oneMore := pieces * bytesOfHeld; peak > most+oneMore {
+			t.Errorf("filled %v: lists take %d bytes, at most %d are allowed", filled, peak, most)
+		}
+		if s := r.Stats(); s.Evicted == 0 || s.Evicted+int64(r.Active()) != flood {
+			t.Errorf("filled %v: %d given up, %d active of %d", filled, s.Evicted, r.Active(), flood)
+		}
+		r.Flush()
+		r.checkEmpty(t)
+	}
+}
+
 // TestHeldIsCounted: what connections are counted with is what they and their observers hold, in whatever order things come and go.
 func TestHeldIsCounted(t *testing.T) {
 	r := newRig(TrackerOptions{MaxHeld: 1 << 30, ServerPorts: etcdPorts})
@@ -57,7 +93,7 @@ func TestHeldIsCounted(t *testing.T) {
 		held := r.active.length * heldByConnection
 		for _, x := range r.attachments {
 			if x != nil {
-				held += x.conn.Held()
+				held += x.conn.Held() + x.listed()
 			}
 		}
 		if held != r.held {

@@ -3,6 +3,7 @@ package capture
 import (
 	"bytes"
 	"slices"
+	"unsafe"
 )
 
 // Bounds of what one direction holds of bytes that came before their turn. Beyond them the hole is given up.
@@ -19,6 +20,14 @@ type held struct {
 	packet  int64 // where it was first seen
 	at      int64
 	answer  answering
+}
+
+// bytesOfHeld is what a piece takes in a list, which grows by more than it needs. Its bytes, if it has any, are counted as lent.
+const bytesOfHeld = 2 * int(unsafe.Sizeof(held{}))
+
+// listed is how many bytes the lists of what came before its turn take, or did when they were longest: they do not shrink.
+func (x *attachment) listed() int {
+	return bytesOfHeld * (int(x.store[0].mostHeld) + int(x.store[1].mostHeld))
 }
 
 // untilHeld is how many of the next n bytes were not seen before.
@@ -59,6 +68,7 @@ func (l *lane) hold(p stretch) (fresh int) {
 	if fresh > 0 && !inTurn {
 		l.x.outOfOrder++
 	}
+	l.s.mostHeld = max(l.s.mostHeld, uint16(len(l.s.held)))
 	for l.s.heldBytes > maxHeldBytes || len(l.s.held) > maxHeldPieces {
 		l.fillHole()
 	}

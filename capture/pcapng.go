@@ -45,6 +45,7 @@ type pcapngReader struct {
 	base       int32       // interfaces of earlier sections
 	lastTime   int64       // of the last packet; simple packets have none of their own
 	block      pcapngBlock // being read
+	zones      zones       // of addresses in comments
 }
 
 // pcapngBlock is where a block lies.

@@ -14,7 +14,7 @@ func (r *pcapngReader) enhancedPacket(f *File, p *Packet, body []byte) (bool, er
 			case o.code == dropCount && len(o.value) == 8:
 				f.stats.PacketDrops += r.uint64(o.value)
 			case o.code == optionComment && p.Detour == nil:
-				p.Detour = parseDetour(o.value)
+				p.Detour = parseDetour(o.value, &r.zones)
 			}
 		}
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/etcdtap/etcdtap/capture"
 )
 
-// maxDetours bounds how many are remembered: as many as connections are by default.
-const maxDetours = 1 << 20
+// maxDetours bounds how many are remembered, 200 bytes each: more than a proxy has connections at one time.
+const maxDetours = 1 << 17
 
 // detours are what the proxy's files say of connections that are not reported yet, by their first packet. Packets are read in one
 // goroutine and connections reported in another.
@@ -17,7 +17,7 @@ type detours struct {
 	some    atomic.Bool // there was one
 	mu      sync.Mutex
 	byFirst map[int64]*capture.Detour
-	dropped int64 // beyond maxDetours
+	dropped int64 // beyond maxDetours; read when all is over
 }
 
 func (d *detours) add(packet int64, detour *capture.Detour) {

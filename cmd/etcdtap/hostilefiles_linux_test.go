@@ -45,6 +45,7 @@ func TestHostilePKIDirectory(t *testing.T) {
 	must(os.Symlink("..", at("deep/up.crt")))
 	must(os.Symlink("/dev/zero", at("zero.crt")))
 	must(os.Symlink("/dev/tty", at("tty.pem")))
+	must(os.Symlink("/sys/kernel/tracing/trace_pipe", at("blocking.pem"))) // says that it is regular, and blocks who may read it: root
 	must(unix.Mkfifo(at("pipe.crt"), 0o600))
 	huge, err := os.Create(at("huge.pem"))
 	must(err)
@@ -80,7 +81,13 @@ func TestHostilePKIDirectory(t *testing.T) {
 // rubbish is refused in words, without a byte that a terminal obeys.
 func TestHostileFilesOfOtherKinds(t *testing.T) {
 	dir := t.TempDir()
+	capture := "../../testdata/pcaps/refused.pcap"
+	whole, err := os.ReadFile(capture)
+	if err != nil {
+		t.Fatal(err)
+	}
 	pipe, rubbish, bomb := filepath.Join(dir, "pipe"), filepath.Join(dir, "rubbish"), filepath.Join(dir, "bomb.yaml")
+	cut := filepath.Join(dir, "\x1b[2J\u202e.pcap")
 	yaml := "a: &a [x,x,x,x,x,x,x,x]\n"
 	for c := 'b'; c < 'k'; c++ {
 		p := string(c - 1)
@@ -90,12 +97,12 @@ func TestHostileFilesOfOtherKinds(t *testing.T) {
 		unix.Mkfifo(pipe, 0o600),
 		os.WriteFile(rubbish, []byte("ETCD_CONFIG_FILE=/\x1b[2J\u202e\nETCD_NAME=\x1b]0;x\x07\n"), 0o600),
 		os.WriteFile(bomb, []byte(yaml), 0o600),
+		os.WriteFile(cut, whole[:len(whole)-1], 0o600),
 	} {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	capture := "../../testdata/pcaps/refused.pcap"
 	for _, args := range [][]string{
 		{"check", "--pki", dir, "--etcd-config", pipe},
 		{"check", "--pki", dir, "--etcd-config", rubbish},
@@ -103,11 +110,13 @@ func TestHostileFilesOfOtherKinds(t *testing.T) {
 		{"check", "--pki", dir, "--etcd-config", "/dev/zero"},
 		{"check", "--pki", dir, "--etcd-config", dir},
 		{"check", "--pki", "\x1b[2J"},
-		{"read", "--keys", pipe, capture},
-		{"read", "--keys", "/dev/zero", capture},
-		{"read", "--keys", dir, capture},
-		{"read", "--keys", rubbish, capture},
+		{"read", "--keylog", pipe, capture},
+		{"read", "--keylog", "/dev/zero", capture},
+		{"read", "--keylog", dir, capture},
+		{"read", "--keylog", rubbish, capture},
 		{"read", rubbish},
+		{"read", cut},
+		{"read", "-v", cut},
 		{"read", dir},
 		{"read", "\x1b[2J"},
 		{"read", "--log", dir, capture},

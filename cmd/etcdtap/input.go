@@ -20,6 +20,7 @@ func (r *reader) input(interrupted bool) analysis.Input {
 	}
 	other := func(name string, n int64) { note(&in.Other, name, n) }
 	other("packets left out by --filter, --host or --port", r.filtered)
+	other("comments of etcdtap proxy on connections left out, for want of memory", r.detours.dropped)
 	if k, ok := r.options.Keys.(*keys); ok {
 		k.grow()
 		in.SecretsKept = k.others

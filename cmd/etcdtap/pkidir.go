@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/etcdtap/etcdtap/analysis/pki"
 )
@@ -119,8 +120,18 @@ func readBounded(path string, most int64) ([]byte, fs.FileInfo, error) {
 		return nil, nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, most+1))
+	data, err := io.ReadAll(io.LimitReader(promptReader{f}, most+1))
 	return data, info, err
+}
+
+// promptReader does not wait for what is not there: /proc/kmsg and others like it say that they are regular files, and block. Files on disk
+// have no deadline, and one that is slow, as on a network, does not miss it.
+type promptReader struct{ *os.File }
+
+func (r promptReader) Read(p []byte) (int, error) {
+	const most = 100 * time.Millisecond
+	_ = r.SetReadDeadline(time.Now().Add(most))
+	return r.File.Read(p)
 }
 
 // reason is an error's cause without the path, which is named beside it.

@@ -79,7 +79,7 @@ func newLogger(w io.Writer, verbose bool) *zap.Logger {
 		MessageKey: "msg", LevelKey: "level", ConsoleSeparator: " ",
 		EncodeLevel: func(l zapcore.Level, e zapcore.PrimitiveArrayEncoder) { e.AppendString("etcdtap: " + l.String() + ":") },
 	})
-	return zap.New(zapcore.NewCore(encoder, zapcore.AddSync(w), level))
+	return zap.New(zapcore.NewCore(encoder, zapcore.AddSync(harmlessWriter{w}), level))
 }
 
 // run executes the command line args and returns the exit status.
@@ -132,6 +132,16 @@ func harmless(s string) string {
 		b.WriteRune(r)
 	}
 	return b.String()
+}
+
+// harmlessWriter escapes in each message what harmless does.
+type harmlessWriter struct{ w io.Writer }
+
+func (h harmlessWriter) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(h.w, harmless(string(p))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // obeyed reports whether r is not simply shown. Lines of a message end as they do.
