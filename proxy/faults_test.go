@@ -192,6 +192,29 @@ func TestTimeouts(t *testing.T) {
 			t.Errorf("%+v, %v", e, f.Ended)
 		}
 	})
+	flood := func(c net.Conn) { // without Go's own splice
+		io.Copy(struct{ io.Writer }{c}, zeros{})
+	}
+	t.Run("slow is not idle", func(t *testing.T) {
+		const idle = time.Second
+		p := start(t, &Server{Limits: Limits{Idle: idle}}, upstream(t, flood))
+		c := p.dial()
+		c.(*net.TCPConn).SetReadBuffer(16 << 10)
+		b := make([]byte, 64<<10)
+		for begun := time.Now(); time.Since(begun) < 4*idle; time.Sleep(idle / 20) { // a full pipe takes longer than idle
+			if _, err := io.ReadFull(c, b); err != nil {
+				t.Fatalf("after %v: %v, %+v", time.Since(begun), err, p.Stats())
+			}
+		}
+	})
+	t.Run("idle amid bulk", func(t *testing.T) {
+		p := start(t, &Server{Limits: Limits{Idle: 500 * time.Millisecond}}, upstream(t, flood))
+		c := p.dial()
+		eventually(t, "it is closed", func() bool { return p.Stats().Idle == 1 })
+		if _, err := io.Copy(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{c}); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("%v: what was cut off looks whole", err)
+		}
+	})
 	t.Run("idle", func(t *testing.T) {
 		r := &recorder{}
 		p := start(t, &Server{Observer: r, Limits: Limits{Idle: 500 * time.Millisecond}}, upstream(t, echo))
