@@ -50,6 +50,7 @@ func (c *conn) startDial() {
 		return
 	}
 	c.phase = resolving
+	c.info.Upstream = netip.AddrPortFrom(netip.Addr{}, up.Port)
 	c.rearmed()
 	l, generation := c.l, c.generation
 	l.s.names.lookup(l.s, up.Host, func(ips []netip.Addr, err error) {

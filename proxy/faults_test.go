@@ -125,6 +125,19 @@ func TestName(t *testing.T) {
 	}
 }
 
+// TestUnresolved: of a server whose name has no address the port is known, and it is no unix socket.
+func TestUnresolved(t *testing.T) {
+	r := &recorder{}
+	p := start(t, &Server{Observer: r, Limits: Limits{Dial: time.Second}, Log: silent}, "no-such-name.invalid:2379")
+	if _, err := p.dial().Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the client sees %v, want a reset", err)
+	}
+	c, f, _ := r.first(t, 1)
+	if c.Upstream.IsValid() || c.Upstream.Port() != 2379 || f.Server != c.Upstream || !c.Unreached {
+		t.Errorf("%+v, server %v", c, f.Server)
+	}
+}
+
 // TestNeverReads: a client that does not read stops the upstream, in bounded memory, and nobody else.
 func TestNeverReads(t *testing.T) {
 	var mu sync.Mutex
@@ -435,6 +448,17 @@ func TestReload(t *testing.T) {
 	}
 	if got := ask(before) + ask(p.dial()); got != "ab" {
 		t.Errorf("the old connection and a new one lead to %q", got)
+	}
+	if err := p.Reload([]Map{parsed(t, listen+"="+closedPort(t)), parsed(t, "127.0.0.1:0="+a)}); err != nil {
+		t.Fatal(err)
+	}
+	p.dial().Read(make([]byte, 1)) // until it is reset
+	eventually(t, "the upstream fails", func() bool { return p.Health()[0].Failing != "" })
+	if err := p.Reload([]Map{parsed(t, listen+"="+closedPort(t)), parsed(t, "127.0.0.1:0="+a)}); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.Health()[0].Failing; got != "" {
+		t.Errorf("of an upstream that was not tried yet: %s", got)
 	}
 	second := p.Bound()[1].Addr.String()
 	if err := p.Reload([]Map{parsed(t, "127.0.0.1:0="+a)}); err != nil {
