@@ -20,6 +20,7 @@ type Connection struct {
 	Destination netip.AddrPort // that a trusted PROXY header says the client connected to; zero when none does
 	ProxyHeader int            // version of the PROXY header that named Client; 0: none came
 	Dialed      time.Duration  // what it took to connect, or to fail
+	Passed      []error        // why other addresses of the upstream's, tried before, failed
 	DialError   error          // why there is no upstream connection; nil when there is
 	Refused     bool           // valid iff DialError != nil: an RST answered
 	TimedOut    bool           // valid iff DialError != nil: nothing answered
