@@ -33,6 +33,8 @@ type LiveJoin struct {
 	order   []*liveConnection                    // as they came
 	entries map[netip.AddrPort][]*liveEntry      // not joined yet
 	queue   []*liveEntry                         // as they came
+	asked   int                                  // of queue: those that were asked again whether an earlier connection will do
+	crowded time.Time                            // when a connection last went out unjoined for want of room
 	stats   JoinStats
 }
 
@@ -60,6 +62,12 @@ func (j *LiveJoin) Connection(c *Connection, now time.Time) {
 		return
 	}
 	if len(j.order) >= maxLiveConnections {
+		j.crowded = now
+		if c.wantsLine() && c.Stage != StageOpen {
+			with := *c
+			with.NoLog = "too many connections at once: " + itoa(maxLiveConnections) + " are remembered for their lines"
+			c = &with
+		}
 		j.Report(c)
 		return
 	}
@@ -142,12 +150,8 @@ func (j *LiveJoin) LogEntry(e *LogEntry, now time.Time) {
 		j.Entry(e)
 		return
 	}
-	list := j.recent[key]
-	for _, l := range slices.Backward(list) { // the latest connection of the port
-		if l.join(e) {
-			j.joined(l, now)
-			return
-		}
+	if list := j.recent[key]; len(list) > 0 && !list[len(list)-1].past(now) && j.joinLatest(key, e, now) {
+		return
 	}
 	if len(j.queue) >= maxLiveEntries {
 		e.NotJoined = "too many lines at once: " + itoa(maxLiveEntries) + " wait for their connections"
@@ -161,6 +165,39 @@ func (j *LiveJoin) LogEntry(e *LogEntry, now time.Time) {
 	}
 	j.entries[key] = append(j.entries[key], w)
 	j.queue = append(j.queue, w)
+}
+
+// past reports whether a line that comes now is late for l: rather it is about another connection of the port, which is about to be given.
+func (l *liveConnection) past(now time.Time) bool {
+	return l.until.IsZero() && l.Stage != StageOpen && now.Sub(l.came) >= waitForLine
+}
+
+// joinLatest joins an entry with the latest connection of the port, if there is one that it can be about.
+func (j *LiveJoin) joinLatest(key netip.AddrPort, e *LogEntry, now time.Time) bool {
+	for _, l := range slices.Backward(j.recent[key]) {
+		if l.join(e) {
+			j.joined(l, now)
+			return true
+		}
+	}
+	return false
+}
+
+// askAgain joins a waiting entry with an earlier connection of the port, for no other came.
+func (j *LiveJoin) askAgain(e *liveEntry, now time.Time) {
+	if key, _ := e.joinKey(); e.Connection == "" && j.joinLatest(key, e.LogEntry, now) {
+		j.unlist(key, e)
+	}
+}
+
+// unlist takes an entry out of those that wait for a connection of the port.
+func (j *LiveJoin) unlist(key netip.AddrPort, e *liveEntry) {
+	list := slices.DeleteFunc(j.entries[key], func(x *liveEntry) bool { return x == e })
+	if len(list) == 0 {
+		delete(j.entries, key)
+	} else {
+		j.entries[key] = list
+	}
 }
 
 // joined reports a connection that a line has come for, at once or when another line has had its time.
@@ -221,6 +258,9 @@ func (j *LiveJoin) Close(now time.Time) { j.tick(now, true) }
 func (j *LiveJoin) Stats() JoinStats { return j.stats }
 
 func (j *LiveJoin) tick(now time.Time, all bool) {
+	for ; j.asked < len(j.queue) && (all || now.Sub(j.queue[j.asked].came) >= waitForLine); j.asked++ {
+		j.askAgain(j.queue[j.asked], now)
+	}
 	for _, l := range j.order {
 		if !l.until.IsZero() && (all || !now.Before(l.until)) {
 			j.report(l, l.Stage)
@@ -235,17 +275,21 @@ func (j *LiveJoin) tick(now time.Time, all bool) {
 			j.order = append(j.order, l)
 			continue
 		}
-		j.forget(l)
+		j.forget(l, now)
 	}
 	for len(j.queue) > 0 && (all || now.Sub(j.queue[0].came) >= joinWindow) {
 		j.giveUp(j.queue[0])
 		j.queue[0] = nil
 		j.queue = j.queue[1:]
+		j.asked = max(j.asked-1, 0)
 	}
 }
 
-func (j *LiveJoin) forget(l *liveConnection) {
+func (j *LiveJoin) forget(l *liveConnection, now time.Time) {
 	key := l.joinAddr()
+	for _, e := range slices.Clone(j.entries[key]) {
+		j.askAgain(e, now)
+	}
 	list := slices.DeleteFunc(j.recent[key], func(x *liveConnection) bool { return x == l })
 	if len(list) == 0 {
 		delete(j.recent, key)
@@ -260,13 +304,11 @@ func (j *LiveJoin) giveUp(e *liveEntry) {
 		return
 	}
 	key, _ := e.joinKey()
-	list := slices.DeleteFunc(j.entries[key], func(x *liveEntry) bool { return x == e })
-	if len(list) == 0 {
-		delete(j.entries, key)
-	} else {
-		j.entries[key] = list
-	}
+	j.unlist(key, e)
 	e.NotJoined = "no connection from " + key.String() + " was seen within 10 s of it: NAT, a proxy in front of etcd, another interface, or dropped packets"
+	if !j.crowded.IsZero() && e.came.Sub(j.crowded) < joinWindow {
+		e.NotJoined = "too many connections at once: none from " + key.String() + " is among the " + itoa(maxLiveConnections) + " that are remembered"
+	}
 	if j.recent[key] != nil && e.Kind != etcdlog.KindUnrecognised {
 		e.NotJoined = "connections from " + key.String() + " were seen, and each has a line of this kind"
 	}

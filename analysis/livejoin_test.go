@@ -3,6 +3,7 @@ package analysis
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,6 +98,31 @@ func TestLiveJoin(t *testing.T) {
 			r.line("127.0.0.1:7")
 			r.pass(time.Second)
 		}, []string{"whole 7 " + found + " lines 1", "entry of c7 ", "whole 7 " + found + " lines 1", "entry of c77 "}},
+		{"the same port again, the line before its connection", func(r *liveRig) {
+			c := refusedFrom(7) // etcd has left its line out
+			r.Connection(&c, r.now)
+			r.pass(5 * time.Second)
+			r.line("127.0.0.1:7")
+			r.pass(time.Second)
+			d := refusedFrom(7)
+			d.Start, d.TCP.FirstPacket = d.Start.Add(5*time.Second), 77
+			r.Connection(&d, r.now)
+			r.pass(time.Minute)
+		}, []string{"whole 7 " + found + " lines 0", "whole 7 " + found + " lines 1", "entry of c77 "}},
+		{"the line is so late that its connection is almost forgotten", func(r *liveRig) {
+			c := refusedFrom(7)
+			r.Connection(&c, r.now)
+			r.pass(2 * time.Second)
+			r.pass(joinWindow - 2*time.Second - time.Millisecond)
+			r.line("127.0.0.1:7")
+			r.pass(time.Millisecond)
+		}, []string{"whole 7 " + found + " lines 0", "late 7 " + found + " lines 1", "entry of c7 "}},
+		{"late, at the end", func(r *liveRig) {
+			c := refusedFrom(7)
+			r.Connection(&c, r.now)
+			r.pass(2 * time.Second)
+			r.line("127.0.0.1:7")
+		}, []string{"whole 7 " + found + " lines 0", "late 7 " + found + " lines 1", "entry of c7 "}},
 		{"at the end", func(r *liveRig) {
 			c := refusedFrom(7)
 			r.Connection(&c, r.now)
@@ -200,4 +226,37 @@ func TestLiveJoinIsBounded(t *testing.T) {
 		t.Errorf("%+v, %d wait", s, len(r.queue))
 	}
 	r.Close(r.now)
+}
+
+// TestLiveJoinCrowded: where connections were too many to be remembered, neither they nor their lines say that there was nothing.
+func TestLiveJoinCrowded(t *testing.T) {
+	r := newLiveRig()
+	var without string
+	report := r.Report
+	r.Report = func(c *Connection) {
+		if report(c); c.Client.Port() == 60000 {
+			without = c.NoLog
+		}
+	}
+	for i := range maxLiveConnections {
+		c := refusedFrom(uint16(i + 1))
+		r.Connection(&c, r.now)
+	}
+	c := refusedFrom(60000)
+	r.Connection(&c, r.now)
+	if !strings.Contains(without, "too many connections at once") {
+		t.Errorf("its report says %q", without)
+	}
+	r.line("127.0.0.1:60000")
+	r.got = nil
+	r.pass(joinWindow)
+	if last := r.got[len(r.got)-1]; !strings.Contains(last, "too many connections at once: none from 127.0.0.1:60000") {
+		t.Errorf("its line says %q", last)
+	}
+	r.pass(joinWindow)
+	r.line("127.0.0.1:60000")
+	r.pass(joinWindow)
+	if last := r.got[len(r.got)-1]; !strings.Contains(last, "no connection from 127.0.0.1:60000 was seen") {
+		t.Errorf("later a line says %q", last)
+	}
 }

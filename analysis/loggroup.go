@@ -99,10 +99,11 @@ type LogGroup struct {
 
 // LogPlace is where and when a line stands.
 type LogPlace struct {
-	File string
-	Line int64
-	Time time.Time // zero when the line has none
-	Text string    // its error, raw
+	File  string
+	Line  int64
+	Files int       // as etcdlog.Entry's
+	Time  time.Time // zero when the line has none
+	Text  string    // its error, raw
 }
 
 // sampledMessage is what zap counts lines by, in each process.
@@ -237,7 +238,7 @@ func (e *LogEntry) place() LogPlace {
 	if text == "" {
 		text = e.Text
 	}
-	return LogPlace{File: e.File, Line: e.Line, Time: e.Time, Text: text}
+	return LogPlace{File: e.File, Line: e.Line, Files: e.Files, Time: e.Time, Text: text}
 }
 
 // weight is how many rejections a line stands for: zap writes the first hundred lines of a message in a second, then every

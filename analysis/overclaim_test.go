@@ -170,10 +170,10 @@ func TestProxyClosedSilentClient(t *testing.T) {
 
 // TestProxyGotNoConnection: what the proxy knows of a failed dial is the finding.
 func TestProxyGotNoConnection(t *testing.T) {
-	for _, server := range []netip.AddrPort{testServer, {}} {
+	for server, fix := range map[netip.AddrPort]string{testServer: "tcpdump", {}: "ss -lx", netip.AddrPortFrom(netip.Addr{}, 2379): "getent"} {
 		var d Diagnoser
 		c := d.Diagnose(&Facts{Client: testClient, Server: server, Dialed: testOther, DialError: "connecting to 203.0.113.9:2379: network is unreachable"})
-		if c.Outcome != OutcomeUnanswered || len(c.Findings) != 1 || c.Findings[0].Code != CodeUnanswered || !strings.Contains(c.Findings[0].Meaning, "network is unreachable") {
+		if c.Outcome != OutcomeUnanswered || len(c.Findings) != 1 || c.Findings[0].Code != CodeUnanswered || !strings.Contains(c.Findings[0].Meaning, "network is unreachable") || !strings.Contains(strings.Join(c.Findings[0].Fix, "\n"), fix) {
 			t.Errorf("to %v: %v, %v", server, c.Outcome, c.Findings)
 		}
 	}

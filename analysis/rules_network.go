@@ -18,7 +18,11 @@ func (v *view) unanswered() {
 	if v.f.DialError != "" {
 		f := v.add(CodeUnanswered, Certain, "the proxy got no connection to the server: "+brief(v.f.DialError))
 		f.saw(FromClient, v.f.TCP.FirstPacket, v.f.Start, "the client's connection")
-		if !v.f.Server.IsValid() {
+		switch {
+		case v.f.Server.IsValid():
+		case v.f.Server.Port() != 0:
+			f.Fix = []string{"See what the name of the upstream resolves to, where the proxy runs: `getent ahosts HOST`"}
+		default:
 			f.Fix = []string{"See whether somebody listens on the socket, and takes what comes (Recv-Q below Send-Q), where the proxy runs: `ss -lx`"}
 		}
 		return

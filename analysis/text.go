@@ -17,9 +17,12 @@ func HostText(a netip.Addr) string {
 	return a.String()
 }
 
-// EndpointText is an endpoint for people.
+// EndpointText is an endpoint for people. A port alone is that of a server by name, of which the proxy found no address.
 func EndpointText(a netip.AddrPort) string {
 	if !a.IsValid() {
+		if a.Port() != 0 {
+			return "unresolved:" + itoa(int(a.Port()))
+		}
 		return "unix socket"
 	}
 	return a.String()

@@ -16,12 +16,15 @@ type Detour struct {
 	Role       analysis.Endpoint // of the server's port, as far as the proxy was told
 	UnixClient bool              // the client came by a unix socket: its address is made up
 	UnixServer bool              // so is the server's
+	Unresolved bool              // the server is known by a name that had no address: that of the packets stands for none
+	Failure    string            // why the proxy got no connection to the server, which did not refuse it; else ""
 }
 
 // The comment: its head, then fields separated by semicolons.
 const (
 	detourHead = "etcdtap proxy:"
-	maxDetour  = 256 // bytes: three times what the longest addresses give
+	maxDetour  = 512 // bytes: twice what the longest addresses give, and a failure
+	maxFailure = 192 // bytes: those that name an upstream and a name server have 150
 )
 
 // Comment is d as the file has it.
@@ -42,6 +45,9 @@ func (d *Detour) Comment() string {
 	add(d.Role != analysis.EndpointOther, "role "+d.Role.String())
 	add(d.UnixClient, "unix client")
 	add(d.UnixServer, "unix server")
+	add(d.Unresolved, "unresolved server")
+	failure := fieldText(d.Failure)
+	add(failure != "", "failed "+failure)
 	return b.String()
 }
 
@@ -99,9 +105,19 @@ func parseDetour(comment []byte, z *zones) *Detour {
 			d.UnixClient = true
 		case field == "unix server":
 			d.UnixServer = true
+		case field == "unresolved server":
+			d.Unresolved = true
+		case word == "failed":
+			d.Failure = strings.Clone(fieldText(value))
 		}
 	}
 	return d
+}
+
+// fieldText is a text as a field can have it.
+func fieldText(s string) string {
+	s = s[:min(len(s), maxFailure)]
+	return strings.TrimSpace(strings.ReplaceAll(strings.ToValidUTF8(s, ""), ";", ","))
 }
 
 // parseAddr reads an address.
@@ -117,11 +133,14 @@ func parseAddr(text string, z *zones) (netip.AddrPort, bool) {
 
 // Apply tells the facts.
 func (d *Detour) Apply(f *analysis.Facts) {
-	f.Outgoing, f.Dialed, f.Role = d.Outgoing, d.Dialed, d.Role
+	f.Outgoing, f.Dialed, f.Role, f.DialError = d.Outgoing, d.Dialed, d.Role, d.Failure
 	if d.UnixClient {
 		f.Client = netip.AddrPort{}
 	}
-	if d.UnixServer {
+	switch {
+	case d.UnixServer:
 		f.Server = netip.AddrPort{}
+	case d.Unresolved:
+		f.Server = netip.AddrPortFrom(netip.Addr{}, f.Server.Port())
 	}
 }

@@ -15,9 +15,16 @@ func TestDetour(t *testing.T) {
 		{},
 		{Outgoing: v4, Dialed: v6, Role: analysis.EndpointPeer},
 		{Role: analysis.EndpointClient, UnixClient: true, UnixServer: true},
+		{Outgoing: v6, Dialed: v6, Role: analysis.EndpointPeer, UnixClient: true, Unresolved: true, Failure: strings.Repeat("x", maxFailure)},
 	} {
 		if got := parseDetour([]byte(d.Comment()), new(zones)); got == nil || *got != d {
 			t.Errorf("%q: %+v", d.Comment(), got)
+		}
+	}
+	for text, want := range map[string]string{"lookup a; b:\xff no such host ": "lookup a, b: no such host", strings.Repeat("ä", maxFailure): strings.Repeat("ä", maxFailure/2)} {
+		d := Detour{Failure: text}
+		if got := parseDetour([]byte(d.Comment())); got == nil || got.Failure != want {
+			t.Errorf("%q: %+v", text, got)
 		}
 	}
 	for _, other := range []string{"", "ticket 42", "etcdtap: handshakes", strings.Repeat(detourHead, 100)} {
@@ -52,6 +59,7 @@ func TestDetourZones(t *testing.T) {
 // FuzzDetour: whatever is read says the same when it is written and read again.
 func FuzzDetour(f *testing.F) {
 	f.Add([]byte("etcdtap proxy: outgoing 10.0.0.1:1; dialed [::1]:2; role peer; unix client; unix server"))
+	f.Add([]byte("etcdtap proxy: unresolved server; failed  connecting to name:2379: no such host \xff"))
 	f.Fuzz(func(t *testing.T, comment []byte) {
 		d := parseDetour(comment, new(zones))
 		if d == nil {

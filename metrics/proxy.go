@@ -138,7 +138,7 @@ func (d *dials) make() {
 		d.failed.WithLabelValues(kind)
 	}
 	d.took = prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "proxy_dial_duration_seconds",
-		Help: "Time that successful dials to servers took.", Buckets: dialBuckets})
+		Help: "Time from accepting a connection to reaching its server.", Buckets: dialBuckets})
 	d.lasted = prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "proxy_connection_duration_seconds",
 		Help: "Time from accepting a connection to the end of its forwarding.", Buckets: connectionBuckets})
 	d.children = []prometheus.Collector{d.failed, d.took, d.lasted}

@@ -52,6 +52,7 @@ type side struct {
 	waiting []byte // read from it, not yet taken by the other side
 	pipe    *pipe  // nil unless something is in it
 	bulk    bool   // splice from it
+	unsent  int32  // bytes that the kernel still had to get to it, when that was last looked at
 	small   int    // splices in a row that brought little
 	bytes   int64
 }
@@ -211,7 +212,11 @@ func (c *conn) expire() {
 		c.kept = true
 		setKeepAlive(c.side[analysis.FromServer].fd)
 	}
-	lim, silent := &l.s.limits, l.now.Sub(c.active)
+	lim := &l.s.limits
+	if lim.Idle > 0 {
+		c.lookUnsent()
+	}
+	silent := l.now.Sub(c.active)
 	switch {
 	case lim.FirstByte > 0 && c.side[0].bytes+c.side[1].bytes == 0 && silent >= lim.FirstByte && len(c.held) == 0,
 		lim.FirstByte > 0 && len(c.held) > 0 && silent >= lim.FirstByte:
@@ -223,11 +228,31 @@ func (c *conn) expire() {
 	}
 }
 
-// end closes both sockets and tells why.
+// lookUnsent finds out whether a side that has to be waited for takes bytes from the kernel: it may be long until there is room for ours.
+func (c *conn) lookUnsent() {
+	for d := range c.side {
+		if !c.side[d].backlog() {
+			continue
+		}
+		o := &c.side[analysis.Direction(d).Other()]
+		n := unsent(o.fd)
+		if n < o.unsent {
+			c.active = c.l.now
+		}
+		o.unsent = n
+	}
+}
+
+// end closes both sockets and tells why. A side that does not get all that was sent to it gets no FIN, which would say that this was all.
 func (c *conn) end(why Reason) {
 	l := c.l
 	if l == nil {
 		return
+	}
+	for d := range c.side {
+		if c.side[d].backlog() {
+			resetOnClose(c.side[analysis.Direction(d).Other()].fd)
+		}
 	}
 	for d := range c.side {
 		c.closeSide(analysis.Direction(d))

@@ -50,6 +50,7 @@ func (c *conn) startDial() {
 		return
 	}
 	c.phase = resolving
+	c.info.Upstream = netip.AddrPortFrom(netip.Addr{}, up.Port)
 	c.rearmed()
 	l, generation := c.l, c.generation
 	l.s.names.lookup(l.s, up.Host, func(ips []netip.Addr, err error) {
@@ -84,12 +85,17 @@ func (c *conn) tryAddress() {
 // try is tryAddress within the time that there is.
 func (c *conn) try() {
 	d, s := c.dial, c.l.s
-	d.again = false
+	if d.again {
+		d.again, d.err = false, nil // a shortage is no fault of the address
+	}
 	if d.path != "" {
 		c.tryPath()
 		return
 	}
 	for len(d.addrs) > 0 {
+		if d.err != nil {
+			c.info.Passed = append(c.info.Passed, d.err)
+		}
 		all := d.addrs
 		a := all[0]
 		d.addrs = all[1:]

@@ -125,6 +125,24 @@ func TestName(t *testing.T) {
 	}
 }
 
+// TestUnresolved: of a server whose name has no address the port is known, and it is no unix socket.
+func TestUnresolved(t *testing.T) {
+	r := &recorder{}
+	p := start(t, &Server{Observer: r, Limits: Limits{Dial: time.Second}, Log: silent}, "no-such-name.invalid:2379")
+	client, err := net.Dial("tcp", p.addr())
+	if err == nil { // else it was reset so soon that dialing has seen it
+		_, err = client.Read(make([]byte, 1))
+		client.Close()
+	}
+	if !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the client sees %v, want a reset", err)
+	}
+	c, f, _ := r.first(t, 1)
+	if c.Upstream.IsValid() || c.Upstream.Port() != 2379 || f.Server != c.Upstream || !c.Unreached {
+		t.Errorf("%+v, server %v", c, f.Server)
+	}
+}
+
 // TestNeverReads: a client that does not read stops the upstream, in bounded memory, and nobody else.
 func TestNeverReads(t *testing.T) {
 	var mu sync.Mutex
@@ -190,6 +208,29 @@ func TestTimeouts(t *testing.T) {
 		}
 		if _, f, e := r.first(t, 1); e.Why != ByFirstByte || f.Ended != analysis.CloseIdle || p.Stats().FirstByte != 1 {
 			t.Errorf("%+v, %v", e, f.Ended)
+		}
+	})
+	flood := func(c net.Conn) { // without Go's own splice
+		io.Copy(struct{ io.Writer }{c}, zeros{})
+	}
+	t.Run("slow is not idle", func(t *testing.T) {
+		const idle = time.Second
+		p := start(t, &Server{Limits: Limits{Idle: idle}}, upstream(t, flood))
+		c := p.dial()
+		c.(*net.TCPConn).SetReadBuffer(16 << 10)
+		b := make([]byte, 64<<10)
+		for begun := time.Now(); time.Since(begun) < 4*idle; time.Sleep(idle / 20) { // a full pipe takes longer than idle
+			if _, err := io.ReadFull(c, b); err != nil {
+				t.Fatalf("after %v: %v, %+v", time.Since(begun), err, p.Stats())
+			}
+		}
+	})
+	t.Run("idle amid bulk", func(t *testing.T) {
+		p := start(t, &Server{Limits: Limits{Idle: 500 * time.Millisecond}}, upstream(t, flood))
+		c := p.dial()
+		eventually(t, "it is closed", func() bool { return p.Stats().Idle == 1 })
+		if _, err := io.Copy(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{c}); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("%v: what was cut off looks whole", err)
 		}
 	})
 	t.Run("idle", func(t *testing.T) {
@@ -412,6 +453,19 @@ func TestReload(t *testing.T) {
 	}
 	if got := ask(before) + ask(p.dial()); got != "ab" {
 		t.Errorf("the old connection and a new one lead to %q", got)
+	}
+	if err := p.Reload([]Map{parsed(t, listen+"="+closedPort(t)), parsed(t, "127.0.0.1:0="+a)}); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := net.Dial("tcp", listen); err == nil { // else it was reset so soon that dialing has seen it
+		c.Close()
+	}
+	eventually(t, "the upstream fails", func() bool { return p.Health()[0].Failing != "" })
+	if err := p.Reload([]Map{parsed(t, listen+"="+closedPort(t)), parsed(t, "127.0.0.1:0="+a)}); err != nil {
+		t.Fatal(err)
+	}
+	if got := p.Health()[0].Failing; got != "" {
+		t.Errorf("of an upstream that was not tried yet: %s", got)
 	}
 	second := p.Bound()[1].Addr.String()
 	if err := p.Reload([]Map{parsed(t, "127.0.0.1:0="+a)}); err != nil {

@@ -16,10 +16,11 @@ type Connection struct {
 	Peer        netip.AddrPort // the one that accept saw
 	Listen      netip.AddrPort // the address that it was accepted at
 	Outgoing    netip.AddrPort // our address towards the upstream: what etcd sees and logs as its client; zero before the dial succeeded
-	Upstream    netip.AddrPort // the address connected to, or tried last
+	Upstream    netip.AddrPort // the address connected to, or tried last; a port alone when a name had none, zero for a unix socket
 	Destination netip.AddrPort // that a trusted PROXY header says the client connected to; zero when none does
 	ProxyHeader int            // version of the PROXY header that named Client; 0: none came
 	Dialed      time.Duration  // what it took to connect, or to fail
+	Passed      []error        // why other addresses of the upstream's, tried before, failed
 	DialError   error          // why there is no upstream connection; nil when there is
 	Refused     bool           // valid iff DialError != nil: an RST answered
 	TimedOut    bool           // valid iff DialError != nil: nothing answered

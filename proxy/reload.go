@@ -24,8 +24,12 @@ func (s *Server) Reload(maps []Map) error {
 	kept := make(map[*listener]bool)
 	for i, n := range listeners {
 		kept[n] = true
-		if before := n.m.Load(); before.Upstream != maps[i].Upstream || before.TLS != maps[i].TLS {
+		before := n.m.Load()
+		if before.Upstream != maps[i].Upstream || before.TLS != maps[i].TLS {
 			n.tls.Store(maps[i].TLS)
+		}
+		if before.Upstream != maps[i].Upstream {
+			n.failing.Store(nil) // that was said of another one
 		}
 		n.m.Store(&maps[i])
 	}

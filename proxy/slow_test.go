@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -133,14 +134,15 @@ func TestAddressesInTurn(t *testing.T) {
 		addrs    []netip.Addr
 		works    bool
 		timedOut bool
+		passed   []error
 	}{
-		{"the first refuses", []netip.Addr{refuses, up.Addr()}, true, false},
-		{"the first does not answer", []netip.Addr{silent, up.Addr()}, true, false},
-		{"two fail, each in its way", []netip.Addr{silent, refuses, up.Addr()}, true, false},
-		{"as IPv4 in IPv6", []netip.Addr{netip.AddrFrom16(up.Addr().As16())}, true, false},
-		{"all fail, the last refuses", []netip.Addr{silent, refuses}, false, false},
-		{"all fail, the last does not answer", []netip.Addr{refuses, silent}, false, true},
-		{"it has none", nil, false, false},
+		{"the first refuses", []netip.Addr{refuses, up.Addr()}, true, false, []error{unix.ECONNREFUSED}},
+		{"the first does not answer", []netip.Addr{silent, up.Addr()}, true, false, []error{unix.ETIMEDOUT}},
+		{"two fail, each in its way", []netip.Addr{silent, refuses, up.Addr()}, true, false, []error{unix.ETIMEDOUT, unix.ECONNREFUSED}},
+		{"as IPv4 in IPv6", []netip.Addr{netip.AddrFrom16(up.Addr().As16())}, true, false, nil},
+		{"all fail, the last refuses", []netip.Addr{silent, refuses}, false, false, []error{unix.ETIMEDOUT}},
+		{"all fail, the last does not answer", []netip.Addr{refuses, silent}, false, true, []error{unix.ECONNREFUSED}},
+		{"it has none", nil, false, false, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := &recorder{}
@@ -154,6 +156,9 @@ func TestAddressesInTurn(t *testing.T) {
 			info, f, _ := r.first(t, 1)
 			if tt.works && (info.Upstream != up || f.Server != up || info.DialError != nil) {
 				t.Errorf("reached %v, want %v: %v", info.Upstream, up, info.DialError)
+			}
+			if !slices.Equal(info.Passed, tt.passed) {
+				t.Errorf("passed over for %v, want %v", info.Passed, tt.passed)
 			}
 			if !tt.works && (info.DialError == nil || info.TimedOut != tt.timedOut) {
 				t.Errorf("%+v", info)

@@ -112,6 +112,7 @@ func (c *conn) drain(d analysis.Direction) {
 			return
 		}
 		s.pipe.bytes -= n
+		c.active = c.l.now
 	}
 	c.l.givePipe(s.pipe)
 	s.pipe = nil

@@ -111,8 +111,9 @@ const MaxDepth = 3
 // Entry is one line that reports a failed connection. It owns its memory: the
 // texts may be kept after the next call of Parser.Line.
 type Entry struct {
-	Line int64  // number of the line in its input, from 1; set by Reader, 0 otherwise
-	Text string // the line as it stood, wrappers included, at most MaxText bytes
+	Line  int64  // number of the line in its file, from 1; set by Reader, 0 when it is not known
+	Files int    // files of the same name that had ended before, as by rotation; set by Reader
+	Text  string // the line as it stood, wrappers included, at most MaxText bytes
 
 	Kind     Kind
 	Format   Format

@@ -85,6 +85,8 @@ func (s *Splitter) keep(b []byte) {
 type Reader struct {
 	Parser Parser
 	Stats  Stats
+	Before int64 // lines before the next one in its file; negative: not known, and its entries have no number
+	Files  int   // that have ended
 
 	split Splitter
 	entry Entry
@@ -123,13 +125,18 @@ func (r *Reader) Write(chunk []byte, each func(e *Entry)) {
 	r.split.Lines(chunk, func(line []byte, overlong bool) { r.line(line, overlong, each) })
 }
 
-// End gives the entry of a last line without a line feed.
+// End gives the entry of a last line without a line feed. What is read after it is another file, as after a rotation.
 func (r *Reader) End(each func(e *Entry)) {
 	r.split.End(func(line []byte, overlong bool) { r.line(line, overlong, each) })
+	r.Before = 0
+	r.Files++
 }
 
 func (r *Reader) line(line []byte, overlong bool, each func(e *Entry)) {
 	r.Stats.Lines++
+	if r.Before >= 0 {
+		r.Before++
+	}
 	if overlong {
 		r.Stats.Overlong++
 	}
@@ -138,7 +145,7 @@ func (r *Reader) line(line []byte, overlong bool, each func(e *Entry)) {
 		return
 	}
 	r.Stats.Entries++
-	r.entry.Line = r.Stats.Lines
+	r.entry.Line, r.entry.Files = max(r.Before, 0), r.Files
 	r.entry.Broken = r.entry.Broken || overlong
 	if r.entry.Kind == KindUnrecognised {
 		r.Stats.Unrecognised++

@@ -174,6 +174,8 @@ func (t *LogText) placesOf(g *analysis.LogGroup) string {
 		return placeOf("", g.First.Line)
 	case g.Count < 2:
 		return first
+	case g.First.Files != g.Last.Files:
+		return first + " to line " + number(g.Last.Line) + " of a later file"
 	case t.oneFile:
 		return "lines " + number(g.First.Line) + " to " + number(g.Last.Line)
 	case g.Last.File == g.First.File:

@@ -1,17 +1,20 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/etcdtap/etcdtap/analysis"
+	"github.com/etcdtap/etcdtap/analysis/report"
 )
 
 // rejection is a line of etcd's about a client, with a line feed.
@@ -229,4 +232,36 @@ func TestFollowHalfALine(t *testing.T) {
 		write(t, log, rejection(2, "10.0.0.8", missing))
 	}
 	out.expect(t, "new client-cert-missing 10.0.0.8")
+}
+
+// TestFollowNumbersLines: after a rotation lines are numbered as they stand in the new file, and the summary tells the files apart.
+func TestFollowNumbersLines(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "etcd.log")
+	write(t, log, "nothing\n"+rejection(1, "10.0.0.7", plaintext))
+	tail, err := newTail(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { tail.close() }()
+	var s analysis.LogSummary
+	var text bytes.Buffer
+	out := report.NewLogText(&text, report.TextOptions{Source: log})
+	f := follower{out: out, summary: &s, again: make(map[*analysis.LogGroup]bool)}
+	src, x := &logSource{name: "etcd.log"}, new(analysis.Explainer)
+	poll := func() {
+		t.Helper()
+		if err := f.poll(tail, src, x); err != nil {
+			t.Fatal(err)
+		}
+	}
+	poll()
+	rename(t, log, log+".1")
+	write(t, log, "nothing\n\n"+rejection(2, "10.0.0.7", plaintext))
+	poll()
+	if err := out.Summary(&s); err != nil {
+		t.Fatal(err)
+	}
+	if want := "etcd.log:2 to line 3 of a later file"; !strings.Contains(strings.Join(strings.Fields(text.String()), " "), want) {
+		t.Errorf("want %q in\n%s", want, &text)
+	}
 }

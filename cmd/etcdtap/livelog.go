@@ -57,7 +57,7 @@ func (e *environment) newLiveLogs(names []string, x *analysis.Explainer) (*liveL
 			continue
 		}
 		source := newLogSource(name)
-		source.reader.Stats.Lines = t.toEnd()
+		source.reader.Before = t.toEnd()
 		t.most = maxPolled
 		l.tails = append(l.tails, &liveTail{tail: t, source: source})
 	}
@@ -141,17 +141,18 @@ const maxPolled = 8 << 20
 // longer one are told by the file's name alone.
 const maxCounted = 1 << 30
 
-// toEnd passes over what is in the file already, and returns how many lines that is; 0 when they were not counted.
+// toEnd passes over what is in the file already, and returns how many lines that is; negative when they were not counted.
 func (t *tail) toEnd() (lines int64) {
 	size, err := t.file.Seek(0, io.SeekEnd)
 	if err != nil {
-		return 0
+		return -1
 	}
+	lines = -1
 	if size <= maxCounted {
 		if _, err := t.file.Seek(0, io.SeekStart); err != nil {
-			return 0
+			return -1
 		}
-		size = 0
+		size, lines = 0, 0
 		_ = t.drain(func(b []byte) { // an error comes again when what follows is read
 			size += int64(len(b))
 			lines += int64(bytes.Count(b, []byte{'\n'}))

@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-// TestProxyFile: the proxy's own file says of a connection what its packets cannot show, and the live report why there was none.
+// TestProxyFile: the proxy's own file says of a connection what its packets cannot show, and why there was none, as the live report does.
 func TestProxyFile(t *testing.T) {
 	upstream := echoServer(t)
 	dir := t.TempDir()
@@ -55,6 +55,9 @@ func TestProxyFile(t *testing.T) {
 	var again bytes.Buffer
 	if s := run(t.Context(), []string{"read", "-o", "json", file}, nil, nil, &again, io.Discard); s != exitOK {
 		t.Fatalf("reading the file: exit status %d", s)
+	}
+	if !bytes.Contains(again.Bytes(), []byte("the proxy got no connection to the server: connecting to unix:")) {
+		t.Errorf("from the file, the failed dial has no reason:\n%s", again.Bytes())
 	}
 	live, read := proxiedPeer(t, out.Bytes()), proxiedPeer(t, again.Bytes())
 	if live.Outgoing == nil || live.Client.IP != "" {

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"strconv"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/etcdtap/etcdtap/proxy"
 )
@@ -38,5 +41,24 @@ func TestUpstreams(t *testing.T) {
 		if err := u.check(t.Context(), a); err == nil {
 			t.Errorf("%s: nobody listens any more, and it is fine", at)
 		}
+	}
+}
+
+// TestUpstreamsFailing: the last connection tells, whatever kept it from its server; one whose client left tells nothing.
+func TestUpstreamsFailing(t *testing.T) {
+	a, err := proxy.ParseAddress("192.0.2.1:2379")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := netip.MustParseAddrPort("192.0.2.1:2379")
+	var u upstreams
+	u.tell(&proxy.Connection{Map: proxy.Map{Upstream: a}, At: time.Now(), Upstream: at})
+	u.tell(&proxy.Connection{Map: proxy.Map{Upstream: a}, At: time.Now(), Upstream: at, DialError: errors.New("the client was gone")})
+	if err := u.check(t.Context(), a); err != nil {
+		t.Errorf("after one that reached it: %v", err)
+	}
+	u.tell(&proxy.Connection{Map: proxy.Map{Upstream: a}, At: time.Now(), Upstream: at, DialError: syscall.EHOSTUNREACH, Unreached: true})
+	if err := u.check(t.Context(), a); !errors.Is(err, syscall.EHOSTUNREACH) {
+		t.Errorf("after one that did not: %v", err)
 	}
 }

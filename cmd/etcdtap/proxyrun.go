@@ -161,6 +161,9 @@ func listenText(a net.Addr) string {
 
 // Opened implements proxy.Observer.
 func (p *forwarder) Opened(c *proxy.Connection) {
+	for _, err := range c.Passed {
+		p.metrics.Dialed(0, err)
+	}
 	p.metrics.Dialed(c.Dialed, c.DialError)
 	p.upstreams.tell(c)
 	if p.finder != nil {

@@ -65,17 +65,21 @@ func (t *proxyTap) Open(c *proxy.Connection) {
 		switch {
 		case c.Refused:
 			return v.Refuse(at)
-		case c.TimedOut:
+		case c.Unreached:
 			return nil
 		}
-		return v.Open(at) // without an upstream, too: the client had its answer, and may have gone before there was one
+		return v.Open(at) // without an upstream, too, where the client gave up first: it had its answer
 	})
 }
 
 // conversation begins a connection. Packets bear the client's address and the server's, as live reports do; the rest of what the proxy
 // knows goes into a comment.
 func (t *proxyTap) conversation(c *proxy.Connection) *savefile.Conversation {
-	d := &capture.Detour{Outgoing: c.Outgoing, Dialed: c.ConnectedTo(), Role: c.Map.Role, UnixClient: !c.Client.IsValid(), UnixServer: !c.Upstream.IsValid()}
+	d := &capture.Detour{Outgoing: c.Outgoing, Dialed: c.ConnectedTo(), Role: c.Map.Role, UnixClient: !c.Client.IsValid(), UnixServer: c.Map.Upstream.Path != ""}
+	d.Unresolved = !d.UnixServer && !c.Upstream.IsValid()
+	if c.Unreached {
+		d.Failure = c.DialError.Error()
+	}
 	client := c.Client
 	if d.UnixClient {
 		t.unix++
