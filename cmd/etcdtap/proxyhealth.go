@@ -37,7 +37,7 @@ type reached struct {
 
 // tell notes how a connection went. Clients that left before there was one say nothing.
 func (u *upstreams) tell(c *proxy.Connection) {
-	if c.DialError != nil && !c.Refused && !c.TimedOut && c.Upstream.IsValid() {
+	if c.DialError != nil && !c.Refused && !c.Unreached {
 		return
 	}
 	u.note(c.Map.Upstream, reached{c.At.Add(c.Dialed), c.DialError})
