@@ -16,7 +16,7 @@ var deployCauses = []Cause{
 		},
 		Fixes: []string{
 			"See whether the server asks: `openssl s_client -connect HOST:2379 </dev/null 2>/dev/null | grep -A3 'Acceptable client certificate CA names'`",
-			"Compare with what the running process was told: `tr '\\0' '\\n' < /proc/$(pgrep -x etcd)/cmdline | grep cert-auth`",
+			"Compare with what the running process was told: `tr '\\0' '\\n' < /proc/$(pidof -s etcd)/cmdline | grep cert-auth`",
 			"Set `--client-cert-auth=true` and `--trusted-ca-file`, for the peer port `--peer-client-cert-auth=true` and `--peer-trusted-ca-file`, and restart etcd",
 		},
 		See: []Code{CodeClientCertMissing, CodeTLSToPlaintext},
@@ -73,7 +73,7 @@ var deployCauses = []Cause{
 		Fixes: []string{
 			"See what the port presents: `openssl s_client -connect HOST:2379 </dev/null 2>/dev/null | openssl x509 -noout -subject -issuer -dates -fingerprint -sha256`",
 			"Compare with the file: `openssl x509 -in /etc/kubernetes/pki/etcd/server.crt -noout -subject -issuer -dates -fingerprint -sha256`",
-			"See the running process' own arguments: `tr '\\0' '\\n' < /proc/$(pgrep -x etcd)/cmdline | grep cert-file`",
+			"See the running process' own arguments: `tr '\\0' '\\n' < /proc/$(pidof -s etcd)/cmdline | grep cert-file`",
 		},
 		See: []Code{CodeRenewedCertNotLoaded, CodeWrongCertForPort},
 	},

@@ -27,6 +27,7 @@ type Explainer struct {
 	Expectations Expectations // no ports at all means DefaultExpectations
 	local        map[localKey]bool
 	known        map[textKey]*textRule
+	pasted       pastedFixes
 }
 
 // localKey is an address that a log shows to be its own etcd's. Logs of several members may be read together, and to each the
@@ -50,7 +51,7 @@ const (
 // Explain judges e. The result owns its findings.
 func (x *Explainer) Explain(e *etcdlog.Entry, file string) LogEntry {
 	if x.local == nil {
-		x.local, x.known = make(map[localKey]bool), make(map[textKey]*textRule)
+		x.local, x.known, x.pasted = make(map[localKey]bool), make(map[textKey]*textRule), make(pastedFixes)
 		if p := &x.Expectations; len(p.ClientPorts)+len(p.PeerPorts)+len(p.MetricsPorts) == 0 {
 			*p = DefaultExpectations()
 		}
@@ -66,7 +67,7 @@ func (x *Explainer) Explain(e *etcdlog.Entry, file string) LogEntry {
 	}
 	if le.Endpoint == EndpointPeer {
 		le.Gateway = false // the gateway uses the client port
-		le.peerCommands()
+		x.peerCommands(le.Findings)
 	}
 	return le
 }
@@ -180,15 +181,13 @@ func afterVerification(c Code) bool {
 }
 
 // peerCommands turns the commands of fixes to the peer port, where the line is about it.
-func (e *LogEntry) peerCommands() {
-	for i := range e.Findings {
-		f := &e.Findings[i]
-		if f.Code == CodeGRPCToPeerPort {
-			continue // clients belong on the client port
-		}
-		fix := slices.Clone(f.Fix)
-		for k := range fix {
-			fix[k] = strings.ReplaceAll(fix[k], "HOST:2379", "HOST:2380")
+func (x *Explainer) peerCommands(findings []Finding) {
+	for i := range findings {
+		f := &findings[i]
+		key := pastedKey{code: f.Code, endpoint: EndpointPeer}
+		fix := x.pasted.find(key, f.Fix)
+		if fix == nil {
+			fix = x.pasted.put(key, f.Fix, &atPeerPort)
 		}
 		f.Fix = fix
 	}

@@ -406,3 +406,13 @@ func TestOwnAddress(t *testing.T) {
 		t.Error("10.0.0.8 is another member's")
 	}
 }
+
+// TestPeerCommands: what a member presents at the peer port is seen there, but clients of its API belong on the client port.
+func TestPeerCommands(t *testing.T) {
+	fix := strings.Join(explain(t, zapPeerLine("tls: client didn't provide a certificate")).Findings[0].Fix, "\n")
+	for _, want := range []string{"openssl s_client -connect HOST:2380 ", "etcdctl --endpoints=https://HOST:2379 "} {
+		if !strings.Contains(fix, want) {
+			t.Errorf("%q is not in:\n%s", want, fix)
+		}
+	}
+}

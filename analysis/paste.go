@@ -3,6 +3,7 @@ package analysis
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -30,47 +31,39 @@ func (v *view) paste(code Code, fixes []string) []string {
 		return fixes
 	}
 	key := pastedKey{code, v.f.Server, v.endpoint}
-	if p, found := v.pasted[key]; found && slices.Equal(p.from, fixes) {
+	if to := v.pasted.find(key, fixes); to != nil {
+		return to
+	}
+	return v.pasted.put(key, fixes, &places{
+		host: v.f.Server.Addr().String(), here: v.f.Server.String(), port: strconv.Itoa(int(v.f.Server.Port())),
+		client: v.at(EndpointClient, v.expect.ClientPorts, 2379), peer: v.at(EndpointPeer, v.expect.PeerPorts, 2380),
+	})
+}
+
+// find returns what was made of fixes before; nil when nothing was.
+func (m pastedFixes) find(key pastedKey, fixes []string) []string {
+	if p, found := m[key]; found && slices.Equal(p.from, fixes) {
 		return p.to
 	}
+	return nil
+}
+
+// put puts places into fixes, and remembers it.
+func (m pastedFixes) put(key pastedKey, fixes []string, p *places) []string {
 	if !slices.ContainsFunc(fixes, func(s string) bool { return strings.Contains(s, "HOST") }) {
 		return fixes
 	}
-	host := v.f.Server.Addr().String()
-	client, peer := v.at(EndpointClient, v.expect.ClientPorts, 2379), v.at(EndpointPeer, v.expect.PeerPorts, 2380)
 	to := make([]string, len(fixes))
 	for i, s := range fixes {
-		to[i] = withHost(s, client, peer, host)
+		to[i] = p.putInto(s)
 	}
-	if v.pasted != nil {
-		if len(v.pasted) >= maxPasted {
-			clear(v.pasted)
+	if m != nil {
+		if len(m) >= maxPasted {
+			clear(m)
 		}
-		v.pasted[key] = pasted{fixes, to}
+		m[key] = pasted{fixes, to}
 	}
 	return to
-}
-
-// withHost puts addresses into one fix.
-func withHost(fix, client, peer, host string) string {
-	var b strings.Builder
-	for {
-		before, after, found := strings.Cut(fix, "HOST")
-		b.WriteString(before)
-		if !found {
-			return b.String()
-		}
-		if rest, ok := strings.CutPrefix(after, ":2379"); ok {
-			b.WriteString(client)
-			fix = rest
-		} else if rest, ok := strings.CutPrefix(after, ":2380"); ok {
-			b.WriteString(peer)
-			fix = rest
-		} else {
-			b.WriteString(host)
-			fix = after
-		}
-	}
 }
 
 // at is the server's address with the port of an endpoint: its own when it is one, else the first expected.
@@ -84,3 +77,51 @@ func (v *view) at(e Endpoint, ports []uint16, usual uint16) string {
 	}
 	return netip.AddrPortFrom(v.f.Server.Addr(), port).String()
 }
+
+// places are what the catalogue's commands are to say: it calls the server HOST, and the finding's port 2379.
+type places struct {
+	host, here, port string // the server, its address and its port in the finding
+	client, peer     string // where its clients and where its peers are served
+}
+
+// atPeerPort is the peer port of a server that a log does not name.
+var atPeerPort = places{host: "HOST", here: "HOST:2380", port: "2380", client: "HOST:2379", peer: "HOST:2380"}
+
+// putInto puts the places into one fix.
+func (p *places) putInto(fix string) string {
+	var b strings.Builder
+	program := "" // of the command that is being read
+	for fix != "" {
+		i := strings.IndexAny(fix, "`Ht")
+		if i < 0 {
+			break
+		}
+		b.WriteString(fix[:i])
+		fix = fix[i:]
+		from, to := fix[:1], fix[:1]
+		switch {
+		case fix[0] == '`':
+			program, _, _ = strings.Cut(fix[1:], " ")
+		case strings.HasPrefix(fix, "HOST:2379"):
+			from, to = "HOST:2379", p.here
+			if program == "etcdctl" || program == "grpcurl" {
+				to = p.client // gRPC is spoken nowhere else
+			}
+		case strings.HasPrefix(fix, "HOST:2380"):
+			from, to = "HOST:2380", p.peer
+		case strings.HasPrefix(fix, "HOST 2379"):
+			from, to = "HOST 2379", p.host+" "+p.port
+		case strings.HasPrefix(fix, "HOST"):
+			from, to = "HOST", p.host
+		case strings.HasPrefix(fix, onPort) && !strings.HasPrefix(fix[len(onPort):], " or"):
+			from, to = onPort, strings.TrimSuffix(onPort, "2379")+p.port
+		}
+		b.WriteString(to)
+		fix = fix[len(from):]
+	}
+	b.WriteString(fix)
+	return b.String()
+}
+
+// onPort is the filter of a capture of the finding's port only.
+const onPort = "tcp port 2379"

@@ -65,19 +65,21 @@ func TestHTTP2WithAnotherMembersCertificate(t *testing.T) {
 	for _, tt := range []struct {
 		name       string
 		leaf       x509.Certificate
+		suite      tlswire.CipherSuite
 		answer     []int
 		confidence Confidence
 		says       string
 	}{
-		{"of another address", x509.Certificate{IPAddresses: []net.IP{net.IPv4(192, 0, 2, 77)}}, nil, Likely, "valid for 192.0.2.77, and it comes from 127.0.0.1. Etcd's log"},
-		{"of another name", x509.Certificate{DNSNames: []string{"cp-9"}}, nil, Likely, "which its names would have to lead to"},
-		{"of another address, and etcd 3.6 answered", x509.Certificate{IPAddresses: []net.IP{net.IPv4(192, 0, 2, 77)}}, []int{127}, Certain, "certificates are right"},
-		{"of this address", x509.Certificate{IPAddresses: []net.IP{testClient.Addr().AsSlice()}}, nil, Certain, "certificates are right"},
-		{"without names", x509.Certificate{}, nil, Certain, "certificates are right"},
+		{"of another address", x509.Certificate{IPAddresses: []net.IP{net.IPv4(192, 0, 2, 77)}}, 0xc02f, nil, Likely, "valid for 192.0.2.77, and it comes from 127.0.0.1. Etcd's log"},
+		{"of another name", x509.Certificate{DNSNames: []string{"cp-9"}}, 0xc02f, nil, Likely, "which its names would have to lead to"},
+		{"of another address, and etcd 3.6 answered", x509.Certificate{IPAddresses: []net.IP{net.IPv4(192, 0, 2, 77)}}, 0xc02f, []int{127}, Certain, "certificates are right"},
+		{"and ChaCha20 has no nonce before it", x509.Certificate{IPAddresses: []net.IP{net.IPv4(192, 0, 2, 77)}}, 0xcca8, []int{119}, Certain, "certificates are right"},
+		{"of this address", x509.Certificate{IPAddresses: []net.IP{testClient.Addr().AsSlice()}}, 0xc02f, nil, Certain, "certificates are right"},
+		{"without names", x509.Certificate{}, 0xc02f, nil, Certain, "certificates are right"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := http2AtPeer(false)
-			f.TLS.Version, f.TLS.CipherSuite, f.TLS.ALPN, f.TLS.ServerHello.ALPN = tlswire.VersionTLS12, 0xc02f, "h2", "h2"
+			f.TLS.Version, f.TLS.CipherSuite, f.TLS.ALPN, f.TLS.ServerHello.ALPN = tlswire.VersionTLS12, tt.suite, "h2", "h2"
 			f.TLS.Finished, f.TLS.Encrypted[FromServer] = [2]bool{true, true}, EncryptedFacts{Started: true}
 			for i, n := range tt.answer {
 				e := &f.TLS.Encrypted[FromServer]

@@ -124,7 +124,7 @@ func (v *view) clientCertRefused() {
 	v.refusedUnseen(a)
 }
 
-// subject names the client's certificate for a sentence.
+// clientSubject names the client's certificate for a sentence.
 func (v *view) clientSubject() string {
 	leaf := v.f.TLS.Certificates[FromClient].Chain[0]
 	if leaf.X509 == nil {

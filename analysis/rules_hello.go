@@ -7,7 +7,7 @@ import (
 	"github.com/etcdtap/etcdtap/analysis/tlswire"
 )
 
-// violation returns the first violation of the kinds by the client, nil if there is none.
+// violation returns the first violation of the kinds in direction d, nil if there is none.
 func (v *view) violation(d Direction, kinds ...ViolationKind) *Violation {
 	if v.f.TLS == nil {
 		return nil
@@ -94,7 +94,7 @@ func (v *view) recordDesync() {
 	v.add(CodeRecordDesync, Certain, "in the middle of TLS the "+w.From.String()+" sent something that is no record of this connection: "+brief(w.Err.Problem)).sawViolation(w)
 }
 
-// hello is the ClientHello that the server refused with one of the alerts, before it had answered with a hello. nil if it did not.
+// helloRefused is the ClientHello that the server refused with one of the alerts, before it had answered with a hello. nil if it did not.
 func (v *view) helloRefused(codes ...tlswire.AlertCode) (*tlswire.ClientHello, *Alert) {
 	a := v.rejection()
 	if a == nil || v.f.TLS.ClientHello == nil || v.pastHello() || !slices.Contains(codes, a.Code) {
@@ -127,9 +127,9 @@ func (v *view) versionMismatch() {
 	case slices.Contains(offered, tlswire.VersionTLS12) && slices.Contains(offered, tlswire.VersionTLS13):
 		f.Confidence, f.AtFault = Likely, FaultServer
 		f.Meaning = "the client offers " + names(offered) + ", all that etcd speaks, and the server refused the version all the same: it is no etcd of today, or something in between answered"
-	case len(offered) == 0:
+	case h.MaxVersion() == 0:
 		f.Meaning = "the client offers no version of TLS that is known"
-	case slices.Max(offered) < tlswire.VersionTLS12:
+	case h.MaxVersion() < tlswire.VersionTLS12:
 		f.AtFault, f.Meaning = FaultClient, f.Meaning+": Go's TLS, and so etcd, takes TLS 1.2 at the least"
 	case !slices.Contains(offered, tlswire.VersionTLS12):
 		f.AtFault, f.Meaning = FaultServer, f.Meaning+": etcd 3.5.0 to 3.5.7 speak no TLS 1.3, and --tls-max-version=TLS1.2 forbids it"

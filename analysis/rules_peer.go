@@ -141,10 +141,13 @@ func (v *view) certifiedElsewhere() string {
 
 // answeredBadRequest recognises the answer of 3.6 and later by its length.
 func (v *view) answeredBadRequest() bool {
-	const badRequest = 103 // "HTTP/1.1 400 Bad Request", its headers and body, as net/http writes it (server.go)
-	overhead := 24         // TLS 1.2 AES-GCM: explicit nonce and tag
-	if v.f.TLS.Version == tlswire.VersionTLS13 {
+	const badRequest = 103    // "HTTP/1.1 400 Bad Request", its headers and body, as net/http writes it (server.go)
+	overhead := 8 + tagLength // TLS 1.2 AES-GCM: explicit nonce and tag
+	switch t := v.f.TLS; {
+	case t.Version == tlswire.VersionTLS13:
 		overhead = innerType + tagLength
+	case t.CipherSuite == 0xcca8 || t.CipherSuite == 0xcca9: // ECDHE with ChaCha20-Poly1305, whose nonce is not sent
+		overhead = tagLength
 	}
 	return slices.ContainsFunc(v.f.TLS.Encrypted[FromServer].Shape, func(r RecordShape) bool {
 		return r.Type == tlswire.ContentTypeApplicationData && int(r.Length) == badRequest+overhead

@@ -187,6 +187,8 @@ func ruleRows() []ruleRow {
 		{name: "silent", code: CodeTLSToPlaintext, script: transcript{client(hello)}.and(finBy(FromServer)...), confidence: Likely, severity: Error, fault: FaultUnknown},
 		{code: CodeUnanswered, facts: tcpOnly(TCPFacts{SYN: true, Packets: [2]int64{4, 0}}), confidence: Likely, severity: Error, fault: FaultNetwork},
 		{code: CodeVersionMismatch, script: live("version mismatch, old client"), confidence: Certain, severity: Error, fault: FaultClient},
+		{name: "old and GREASE", code: CodeVersionMismatch, script: helloRefusedWith(with(func(o *helloOptions) { o.versions = []uint16{0x7a7a, 0x0302, 0x0301} }), alertProtocolVersion), confidence: Certain, severity: Error, fault: FaultClient},
+		{name: "only GREASE", code: CodeVersionMismatch, script: helloRefusedWith(with(func(o *helloOptions) { o.versions = []uint16{0x7a7a} }), alertProtocolVersion), confidence: Certain, severity: Error, fault: FaultUnknown},
 		{name: "capped", code: CodeVersionMismatch, script: live("version mismatch, capped server"), confidence: Certain, severity: Error, fault: FaultServer},
 		{code: CodeWeakCertificate, script: transcript{client(hello), server(handshake(serverHello12(v12, 0xc02b)), handshake(certificateMessage(p.serverWeak.Certificate[0])))}, confidence: Certain, severity: Warning, fault: FaultUnknown},
 	}

@@ -45,7 +45,7 @@ func (p AlertPlace) String() string {
 
 // Shape is what the lengths of TLS 1.3's encrypted handshake records give away. All of it is inference, and each field can say
 // that it cannot tell: a reading is taken only when every reading that fits the lengths agrees with it. What the readings allow for
-// is in flight.go. Lengths that the sender padded (RFC 8446, Section 5.4) at random are not recognised as such; those rounded to a
+// is in shapeflight.go. Lengths that the sender padded (RFC 8446, Section 5.4) at random are not recognised as such; those rounded to a
 // multiple are.
 type Shape struct {
 	ServerFinished    int       // index in Encrypted[FromServer].Shape of the record with the server's Finished; -1: cannot tell

@@ -91,12 +91,11 @@ func parseDetour(comment []byte, z *zones) *Detour {
 	for field := range strings.SplitSeq(fields, ";") {
 		field = strings.TrimSpace(field)
 		word, value, _ := strings.Cut(field, " ")
-		addr, ok := parseAddr(value, z)
 		switch {
-		case word == "outgoing" && ok:
-			d.Outgoing = addr
-		case word == "dialed" && ok:
-			d.Dialed = addr
+		case word == "outgoing":
+			d.Outgoing = parseAddr(value, z)
+		case word == "dialed":
+			d.Dialed = parseAddr(value, z)
 		case field == "role client":
 			d.Role = analysis.EndpointClient
 		case field == "role peer":
@@ -120,15 +119,15 @@ func fieldText(s string) string {
 	return strings.TrimSpace(strings.ReplaceAll(strings.ToValidUTF8(s, ""), ";", ","))
 }
 
-// parseAddr reads an address.
-func parseAddr(text string, z *zones) (netip.AddrPort, bool) {
+// parseAddr reads an address; the zero one stands for none.
+func parseAddr(text string, z *zones) netip.AddrPort {
 	if _, zone, found := strings.Cut(text, "%"); found {
 		if zone, _, _ = strings.Cut(zone, "]"); !z.has(zone) {
-			return netip.AddrPort{}, false
+			return netip.AddrPort{}
 		}
 	}
-	addr, err := netip.ParseAddrPort(text)
-	return addr, err == nil
+	addr, _ := netip.ParseAddrPort(text)
+	return addr
 }
 
 // Apply tells the facts.

@@ -23,7 +23,7 @@ func TestDetour(t *testing.T) {
 	}
 	for text, want := range map[string]string{"lookup a; b:\xff no such host ": "lookup a, b: no such host", strings.Repeat("ä", maxFailure): strings.Repeat("ä", maxFailure/2)} {
 		d := Detour{Failure: text}
-		if got := parseDetour([]byte(d.Comment())); got == nil || got.Failure != want {
+		if got := parseDetour([]byte(d.Comment()), new(zones)); got == nil || got.Failure != want {
 			t.Errorf("%q: %+v", text, got)
 		}
 	}

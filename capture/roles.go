@@ -129,6 +129,8 @@ func (c *connection) heeds(d analysis.Direction, s *Segment) bool {
 		return n >= -resetTolerance && n <= resetTolerance
 	}
 	switch {
+	case h.precedes(s.Seq + 1): // the answer to who takes it for an earlier connection's, see acknowledge
+		return false
 	case h.is(halfStarted) && near(h.next), h.is(halfAcked) && near(h.acked):
 		return true
 	case h.is(halfSeen):

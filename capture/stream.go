@@ -333,8 +333,8 @@ func (h *half) acknowledge(ack uint32) (plausible bool) {
 	if !h.is(halfAcked) {
 		if !h.is(halfStarted) {
 			h.start, h.next = ack, ack
-		} else if d := ahead(ack, h.next); d > plausibleAhead || d < -plausibleJump {
-			return false
+		} else if d := ahead(ack, h.next); d > plausibleAhead || d < -plausibleJump || h.precedes(ack) {
+			return false // what precedes the stream is of an earlier connection, which the receiver holds to be open (RFC 9293, Section 3.5.1)
 		}
 		h.acked = ack
 		h.flags |= halfAcked | halfStarted
@@ -351,6 +351,12 @@ func (h *half) acknowledge(ack uint32) (plausible bool) {
 	h.acked = ack
 	h.recognizeKeepAlive()
 	return true
+}
+
+// precedes reports whether a number lies before the beginning of a stream that is known to begin there.
+func (h *half) precedes(seq uint32) bool {
+	d := ahead(seq, h.next)
+	return h.is(halfStartKnown) && d < 0 && uint32(-d) > h.next-h.start
 }
 
 // unseen reports whether the other side has acknowledged so much more than was seen that nobody waits for it.

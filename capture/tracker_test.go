@@ -179,6 +179,10 @@ func TestTracker(t *testing.T) {
 			[]seen{{Packets: "2+2 1-4", Flags: known, Close: [2]analysis.CloseKind{noClose, closeRST}}, {Packets: "1+1 5-6", Flags: "syn refused", Close: [2]analysis.CloseKind{noClose, closeRST}}}},
 		{"port used again, SYN not captured", append(opened[:3:3], sent{from: "s", flags: syn | ack, seq: 1999, ack: 1000}, sent{from: "c", flags: ack, seq: 1000, ack: 2000, data: "x"}),
 			[]seen{{Packets: "2+1 1-3", Flags: known, Ended: analysis.CloseIdle}, {Packets: "1+1 4-5", Flags: "synack established", Bytes: [2]int64{1, 0}, Ended: analysis.CloseEnd}}},
+		{"port used again, the server holds the earlier connection to be open, just before", usedAgain(80),
+			[]seen{{Packets: "4+3 1-7", Flags: known, Bytes: [2]int64{5, 2}, Ended: analysis.CloseEnd}}},
+		{"port used again, the server holds the earlier connection to be open, a minute before", usedAgain(3758096484),
+			[]seen{{Packets: "4+3 1-7", Flags: known, Bytes: [2]int64{5, 2}, Ended: analysis.CloseEnd}}},
 		{"every packet twice", func() (s []sent) {
 			for _, x := range append(opened[:3:3], sent{from: "c", flags: ack, seq: 100, ack: 500, data: "hello"}, sent{from: "s", flags: fin | ack, seq: 500, ack: 105}, sent{from: "c", flags: fin | ack, seq: 105, ack: 501}) {
 				x.times = 2
@@ -213,6 +217,16 @@ func TestTracker(t *testing.T) {
 			}
 			r.checkEmpty(t)
 		})
+	}
+}
+
+// usedAgain is a connection that is opened while the server still has an earlier one between the same endpoints, of which it expects the
+// number next (RFC 9293, Section 3.5.1).
+func usedAgain(next uint32) []sent {
+	return []sent{
+		{from: "c", flags: syn, seq: 99}, {from: "s", flags: ack, seq: 77000, ack: next}, {from: "c", flags: rst, seq: next},
+		{from: "c", flags: syn, seq: 99, after: time.Second}, {from: "s", flags: syn | ack, seq: 499, ack: 100},
+		{from: "c", flags: ack, seq: 100, ack: 500, data: "hello"}, {from: "s", flags: ack, seq: 500, ack: 105, data: "hi"},
 	}
 }
 

@@ -60,7 +60,7 @@ type Deployment struct {
 	Version           Version // from the image's tag; zero when unknown
 
 	ConfigFile       string   // --config-file or ETCD_CONFIG_FILE: etcd then ignores all other flags and variables
-	EnvironmentFiles []string // a unit's, to be read with AddEnvironment; without the leading -
+	EnvironmentFiles []string // a unit's, to be read and given to ParseUnit; without the leading -
 	Unknown          []string // names of settings that are not understood here, sorted
 }
 

@@ -3,6 +3,7 @@ package deploy
 import (
 	"errors"
 	"path"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -127,12 +128,13 @@ func shellWords(line string) []string {
 	return out
 }
 
-// expand puts the container's variables where $(NAME), ${NAME} stand. What it does not know stays as it is.
+// expand puts variables where $(NAME), ${NAME} stand. Of several values the last counts, and a value may name a variable before it. What
+// it does not know stays as it is.
 func expand(s string, env []string) string {
 	if !strings.Contains(s, "$") {
 		return s
 	}
-	for _, kv := range env {
+	for _, kv := range slices.Backward(env) {
 		name, value, _ := strings.Cut(kv, "=")
 		for _, variable := range [...]string{"$(" + name + ")", "${" + name + "}"} {
 			if n := strings.Count(s, variable); n > 0 && len(s)+n*len(value) <= maxValue {

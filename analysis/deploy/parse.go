@@ -16,8 +16,7 @@ func Parse(name string, data []byte) (*Deployment, error) {
 		return nil, errors.New("expected etcd's configuration, the file is empty")
 	}
 	if hasLine(s, "[Service]") {
-		d := newDeployment(name, KindUnit)
-		return d, d.unit(s)
+		return ParseUnit(name, data, nil)
 	}
 	if pairs := environmentLines(s); len(pairs) > 0 && !strings.Contains(s, "containers:") {
 		d := newDeployment(name, KindEnvironment)
@@ -38,6 +37,19 @@ func Parse(name string, data []byte) (*Deployment, error) {
 		return nil, errors.New("expected a static-pod manifest, an etcd configuration file, a systemd unit or ETCD_ variables; this YAML has none of etcd's settings")
 	}
 	return d, nil
+}
+
+// ParseUnit is Parse for a systemd unit whose EnvironmentFiles were read, as far as there are any: their contents, in the unit's order.
+func ParseUnit(name string, data []byte, files [][]byte) (*Deployment, error) {
+	total := len(data)
+	for _, f := range files {
+		total += len(f)
+	}
+	if total > MaxBytes {
+		return nil, tooLarge(total)
+	}
+	d := newDeployment(name, KindUnit)
+	return d, d.unit(string(data), files)
 }
 
 // ParseCommand reads the arguments of a process, the program's name first, and its environment; variables count where no flag is given.

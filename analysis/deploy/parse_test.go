@@ -174,13 +174,46 @@ func TestEnvironmentFileOfUnit(t *testing.T) {
 	if diff := cmp.Diff([]string{"/etc/etcd/etcd.conf"}, d.EnvironmentFiles); diff != "" {
 		t.Error(diff)
 	}
-	if err := d.AddEnvironment([]byte(variables())); err != nil {
+	if d, err = ParseUnit("etcd.service", []byte("[Service]\nEnvironmentFile=-/etc/etcd/etcd.conf\nExecStart=/usr/bin/etcd --name=a\n"), [][]byte{[]byte(variables())}); err != nil {
 		t.Fatal(err)
 	}
 	want := cp1("etcd.service", KindUnit)
 	want.Name, want.EnvironmentFiles, want.Unknown = "a", d.EnvironmentFiles, []string{"data-dir", "snapshot-count"}
 	if diff := cmp.Diff(want, d); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestVariablesOfUnits: files of variables count more than the unit's own variables, later ones more than earlier ones, and the command
+// line, which may name variables of either, more than all.
+func TestVariablesOfUnits(t *testing.T) {
+	const centOS = "[Service]\nEnvironmentFile=-/etc/etcd/etcd.conf\n" +
+		`ExecStart=/bin/bash -c "GOMAXPROCS=$(nproc) /usr/bin/etcd --name=\"${ETCD_NAME}\" --listen-client-urls=\"${ETCD_LISTEN_CLIENT_URLS}\""` + "\n"
+	const debian = "[Service]\nEnvironment=DAEMON_ARGS=\nEnvironment=ETCD_NAME=%H\nEnvironmentFile=-/etc/default/%p\nEnvironmentFile=-/run/%n.env\nExecStart=/usr/bin/etcd $DAEMON_ARGS\n"
+	for _, tt := range []struct {
+		name, unit string
+		files      []string
+		want       Deployment
+	}{
+		{"CentOS", centOS, []string{"ETCD_NAME=cp-1\nETCD_LISTEN_CLIENT_URLS=\"https://10.0.0.1:2379\"\n"},
+			Deployment{Name: "cp-1", ListenClient: []URL{u("https://10.0.0.1:2379", "https", "10.0.0.1", 2379)}, EnvironmentFiles: []string{"/etc/etcd/etcd.conf"}}},
+		{"Debian", debian, []string{"ETCD_NAME=cp-1\nETCD_CERT_FILE=a.crt\n", "ETCD_CERT_FILE=b.crt\nETCD_CLIENT_CERT_AUTH=true\n"},
+			Deployment{Name: "cp-1", Client: Transport{CertFile: "b.crt", ClientCertAuth: true}, EnvironmentFiles: []string{"/etc/default/etcd", "/run/etcd.service.env"}}},
+		{"last word", "[Service]\nEnvironment=ETCD_CLIENT_CERT_AUTH=true ETCD_NAME=a\nEnvironmentFile=/x\nExecStart=/usr/bin/etcd --name b\n", []string{"ETCD_CLIENT_CERT_AUTH=false\nETCD_NAME=c\n"},
+			Deployment{Name: "b", EnvironmentFiles: []string{"/x"}}},
+	} {
+		var files [][]byte
+		for _, f := range tt.files {
+			files = append(files, []byte(f))
+		}
+		got, err := ParseUnit("/lib/systemd/system/etcd.service", []byte(tt.unit), files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tt.want.Source, tt.want.Kind, tt.want.EnableGRPCGateway = "/lib/systemd/system/etcd.service", KindUnit, true
+		if diff := cmp.Diff(&tt.want, got); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", tt.name, diff)
+		}
 	}
 }
 
@@ -298,8 +331,9 @@ func FuzzUnit(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data string) {
 		if d, err := Parse("f", []byte(data)); err == nil {
 			checkBounds(t, d)
-			_ = d.AddEnvironment([]byte(data))
-			checkBounds(t, d)
+			if d, err = ParseUnit("f", []byte(data), [][]byte{[]byte(data)}); err == nil {
+				checkBounds(t, d)
+			}
 		}
 		if d, err := ParseCommand("f", shellWords(data), nil); err == nil {
 			checkBounds(t, d)

@@ -93,19 +93,27 @@ func readDeployment(name, root string) (*deploy.Deployment, error) {
 		return nil, fmt.Errorf("reading etcd's configuration %s: %s; name a file that exists with --etcd-config", name, reason(err))
 	}
 	d, err := deploy.Parse(name, data)
+	if err == nil && len(d.EnvironmentFiles) > 0 {
+		d, err = deploy.ParseUnit(name, data, readEnvironment(d.EnvironmentFiles, root))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading etcd's configuration %s: %w", name, err)
 	}
 	return completed(d, root)
 }
 
-// completed follows EnvironmentFile= and --config-file. A file of variables may be missing, as systemd allows.
-func completed(d *deploy.Deployment, root string) (*deploy.Deployment, error) {
-	for _, name := range d.EnvironmentFiles {
+// readEnvironment reads a unit's files of variables. Any may be missing, as systemd allows.
+func readEnvironment(names []string, root string) (files [][]byte) {
+	for _, name := range names {
 		if data, _, err := readBounded(filepath.Join(root, name), deploy.MaxBytes); err == nil {
-			_ = d.AddEnvironment(data) // one without ETCD_ variables says nothing
+			files = append(files, data)
 		}
 	}
+	return files
+}
+
+// completed follows --config-file.
+func completed(d *deploy.Deployment, root string) (*deploy.Deployment, error) {
 	if d.ConfigFile == "" {
 		return d, nil
 	}

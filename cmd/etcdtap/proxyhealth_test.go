@@ -62,3 +62,26 @@ func TestUpstreamsFailing(t *testing.T) {
 		t.Errorf("after one that did not: %v", err)
 	}
 }
+
+// TestUpstreamsKnow: only a connection that got as far as the upstream tells whether it can be reached.
+func TestUpstreamsKnow(t *testing.T) {
+	err := errors.New("failed")
+	for _, test := range []struct {
+		name  string
+		c     proxy.Connection
+		known bool
+	}{
+		{"a client that left before its upstream was chosen", proxy.Connection{DialError: err}, false},
+		{"a client that left while it was dialled", proxy.Connection{DialError: err, Upstream: netip.MustParseAddrPort("127.0.0.1:2379")}, false},
+		{"refused", proxy.Connection{DialError: err, Refused: true}, true},
+		{"no answer", proxy.Connection{DialError: err, Unreached: true, TimedOut: true}, true},
+		{"no such name", proxy.Connection{DialError: err, Unreached: true}, true},
+		{"connected", proxy.Connection{}, true},
+	} {
+		var u upstreams
+		u.tell(&test.c)
+		if known := len(u.known) > 0; known != test.known {
+			t.Errorf("%s: known is %v", test.name, known)
+		}
+	}
+}
