@@ -118,7 +118,7 @@ ports are captured, as --client-port, --peer-port, --metrics-port, --etcd-config
 	fl.StringVar(&f.metrics, "metrics", "", "serve Prometheus metrics and /healthz at this `address`, such as 127.0.0.1:9379")
 	fl.DurationVar(&f.statistics, "statistics", time.Minute, "say this often how the work goes; 0 is never")
 	fl.DurationVar(&f.idle, "idle-timeout", time.Hour, "give a connection up after this `time` without a packet")
-	fl.IntVar(&f.maxConnections, "max-connections", 1_000_000, "unfinished connections kept at most; the longest idle is given up first")
+	fl.IntVar(&f.maxConnections, "max-connections", 1_000_000, "`number` of unfinished connections kept at most; the longest idle is given up first")
 	f.out.registerLive(fl)
 	return cmd
 }

@@ -1,15 +1,63 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/etcdtap/etcdtap/analysis"
 	"github.com/etcdtap/etcdtap/analysis/report"
 )
+
+// flagError says of a flag that cannot be taken what it expects.
+func flagError(cmd *cobra.Command, err error) error {
+	hint := "run '" + cmd.CommandPath() + " --help' for its flags and an example"
+	var invalid *pflag.InvalidValueError
+	var unknown *pflag.NotExistError
+	switch {
+	case errors.As(err, &invalid):
+		err = fmt.Errorf("%s expects %s, got %q", flagName(invalid.GetFlag()), expected(invalid), invalid.GetValue())
+		if invalid.GetFlag().Name == "pid" { // --pid $(pgrep -x etcd), where there is none
+			hint = "find etcd's with: pgrep -x etcd"
+		}
+	case errors.As(err, &unknown) && !cmd.HasParent():
+		if c, _, notFound := cmd.Find([]string{unknown.GetSpecifiedName()}); notFound == nil && c != cmd {
+			hint = "did you mean '" + c.CommandPath() + "'? Run 'etcdtap --help' for all commands"
+		}
+	}
+	return &usageError{err, hint}
+}
+
+// flagName is a flag as one types it.
+func flagName(f *pflag.Flag) string {
+	if f.Shorthand != "" {
+		return "-" + f.Shorthand + ", --" + f.Name
+	}
+	return "--" + f.Name
+}
+
+// expected says what a flag takes whose value is of another type.
+func expected(e *pflag.InvalidValueError) string {
+	switch e.GetFlag().Value.Type() {
+	case "bool":
+		return "true or false"
+	case "duration":
+		return "a time with its unit, such as 90s, 5m or 1h30m"
+	case "int", "int64":
+		if errors.Is(e, strconv.ErrRange) {
+			return "a smaller number"
+		}
+		return "a whole number"
+	case "uintSlice":
+		return "a port from 1 to 65535"
+	}
+	return "one value, or several with commas between them"
+}
 
 // portFlags say which ports are etcd's.
 type portFlags struct {

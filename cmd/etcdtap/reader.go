@@ -127,12 +127,17 @@ func (r *reader) finished(f *analysis.Facts) {
 	}
 }
 
+// stdinOnce refuses names that read standard input twice: who reads it second finds nothing.
+func stdinOnce(names ...string) error {
+	if i := slices.Index(names, "-"); i >= 0 && slices.Contains(names[i+1:], "-") {
+		return &usageError{errors.New("standard input (-) is named twice"), "name it once"}
+	}
+	return nil
+}
+
 // openFiles opens all the files; on an error it closes those already open.
 func openFiles(names []string, stdin io.Reader) ([]*capture.File, error) {
 	var files []*capture.File
-	if i := slices.Index(names, "-"); i >= 0 && slices.Contains(names[i+1:], "-") {
-		return nil, &usageError{errors.New("standard input (-) is named twice"), "name it once"}
-	}
 	for _, name := range names {
 		f, err := capture.Open(name, stdin)
 		if err != nil {
