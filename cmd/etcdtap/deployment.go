@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -66,6 +68,8 @@ func (e *environment) expect(f *deployFlags, x *analysis.Expectations) error {
 func (e *environment) deployment(f *deployFlags) (*deploy.Deployment, error) {
 	name, given := f.config, f.given.Changed("etcd-config")
 	switch {
+	case f.pid <= 0 && f.given.Changed("pid"):
+		return nil, &usageError{fmt.Errorf("--pid expects a process id above zero, got %d", f.pid), "find etcd's with: pgrep -x etcd"}
 	case f.pid != 0 && given:
 		return nil, &usageError{fmt.Errorf("--pid and --etcd-config expect one of the two, got both"), "leave one out: the process says what is in force, the file what will be"}
 	case f.pid != 0:
@@ -90,11 +94,11 @@ func (e *environment) deployment(f *deployFlags) (*deploy.Deployment, error) {
 func readDeployment(name, root string) (*deploy.Deployment, error) {
 	data, _, err := readBounded(filepath.Join(root, name), deploy.MaxBytes)
 	if err != nil {
-		return nil, fmt.Errorf("reading etcd's configuration %s: %s; name a file that exists with --etcd-config", name, reason(err))
+		return nil, unreadable("etcd's configuration "+name, "--etcd-config", err)
 	}
 	d, err := deploy.Parse(name, data)
 	if err != nil {
-		return nil, fmt.Errorf("reading etcd's configuration %s: %w", name, err)
+		return nil, fmt.Errorf("reading etcd's configuration %s: %w; name a static-pod manifest, etcd's YAML file, a systemd unit or a file of ETCD_ variables with --etcd-config", name, err)
 	}
 	return completed(d, root)
 }
@@ -125,6 +129,9 @@ func completed(d *deploy.Deployment, root string) (*deploy.Deployment, error) {
 func readProcess(pid int) (*deploy.Deployment, error) {
 	dir := "/proc/" + strconv.Itoa(pid)
 	cmdline, _, err := readBounded(dir+"/cmdline", deploy.MaxBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no process %d; find etcd's with: pgrep -x etcd", pid)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the command line of process %d: %s; find etcd's with: pgrep -x etcd", pid, reason(err))
 	}
@@ -162,8 +169,15 @@ func (e *environment) pki(f *deployFlags, d *deploy.Deployment) (*pki.Store, err
 				continue
 			}
 			if err := readPKI(s, name); err != nil {
-				return nil, fmt.Errorf("--pki expects a directory or file of certificates, %s: %s", name, reason(err))
+				remedy := "name one that exists, or '' for none"
+				if errors.Is(err, fs.ErrPermission) {
+					remedy = "run it with sudo, or give this user the right to read"
+				}
+				return nil, fmt.Errorf("--pki expects a directory or file of certificates, %s: %s; %s", name, reason(err), remedy)
 			}
+		}
+		if names := strings.Join(f.pki, ", "); names != "" && len(s.Certificates()) == 0 {
+			e.log.Warn("no certificate was found in " + names + ": expected PEM or DER, in a directory in files named .crt, .cer, .cert or .pem")
 		}
 		return orNil(s), nil
 	}

@@ -3,9 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -116,6 +118,57 @@ func (f *formatFlags) check() error {
 		return err
 	}
 	return oneOf("color", f.color, "auto", "always", "never")
+}
+
+// number is the value of a flag that has bounds.
+type number struct {
+	flag               string
+	value, least, most int64
+}
+
+// checkNumbers refuses what is out of bounds.
+func checkNumbers(command string, list ...number) error {
+	hint := "run 'etcdtap " + command + " --help' for its flags and an example"
+	for _, n := range list {
+		if n.value < n.least {
+			return &usageError{fmt.Errorf("%s expects at least %d, got %d", n.flag, n.least, n.value), hint}
+		}
+		if n.value > n.most {
+			return &usageError{fmt.Errorf("%s expects at most %d, got %d", n.flag, n.most, n.value), hint}
+		}
+	}
+	return nil
+}
+
+// span is the value of a flag that is a time, where zero is none.
+type span struct {
+	flag  string
+	value time.Duration
+}
+
+// notNegative refuses times below zero.
+func notNegative(list ...span) error {
+	for _, s := range list {
+		if s.value < 0 {
+			return &usageError{fmt.Errorf("--%s expects a time from 0 on, got %s", s.flag, s.value), "for example --" + s.flag + " 5m"}
+		}
+	}
+	return nil
+}
+
+// checkMetricsAddress refuses what is no HOST:PORT; "" is no metrics.
+func checkMetricsAddress(addr string) error {
+	if addr == "" {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
+		return &usageError{fmt.Errorf("--metrics expects HOST:PORT or :PORT, got %q", addr), "for example --metrics 127.0.0.1:9379"}
+	}
+	return nil
 }
 
 // oneOf is the error for a flag whose value is none of those allowed.
