@@ -113,7 +113,7 @@ func completed(d *deploy.Deployment, root string) (*deploy.Deployment, error) {
 	if d.ConfigFile == "" {
 		return d, nil
 	}
-	data, _, err := readBounded(filepath.Join(root, d.ConfigFile), deploy.MaxBytes)
+	data, _, err := readBounded(below(root, d.ConfigFile), deploy.MaxBytes)
 	if err != nil {
 		return nil, fmt.Errorf("%s names --config-file %s, expected to read it: %s; copy it here and name it with --etcd-config", d.Source, d.ConfigFile, reason(err))
 	}
@@ -198,6 +198,15 @@ func (e *environment) pki(f *deployFlags, d *deploy.Deployment) (*pki.Store, err
 	return orNil(s), nil
 }
 
+// below is where the file lies that a configuration names: below root, which is "" or a process's, and then relative names are relative to
+// that process's working directory. The way there is a link, so nothing may be shortened lexically.
+func below(root, name string) string {
+	if root == "" || filepath.IsAbs(name) {
+		return filepath.Join(root, name)
+	}
+	return filepath.Dir(root) + "/cwd/" + name
+}
+
 // readConfigured reads the files that the configuration names. One that is missing counts as such where a process names it, or its
 // directory exists: else the configuration is another machine's.
 func readConfigured(s *pki.Store, d *deploy.Deployment, root string) {
@@ -206,7 +215,7 @@ func readConfigured(s *pki.Store, d *deploy.Deployment, root string) {
 		if name == "" {
 			continue
 		}
-		path := filepath.Join(root, name)
+		path := below(root, name)
 		if _, err := os.Stat(filepath.Dir(path)); err != nil && root == "" {
 			continue
 		}
