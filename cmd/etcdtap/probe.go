@@ -146,6 +146,14 @@ func (f *probeFlags) options(e *environment) (o probe.Options, err error) {
 	if f.timeout <= 0 {
 		return o, &usageError{fmt.Errorf("--timeout expects a time above zero, got %s", f.timeout), "for example --timeout 5s"}
 	}
+	for _, p := range f.alpn {
+		if p == "" || len(p) > 255 { // RFC 7301, Section 3.1
+			return o, &usageError{fmt.Errorf("--alpn expects protocols of 1 to 255 bytes, got one of %d", len(p)), "for example --alpn h2,http/1.1, or --alpn '' for none"}
+		}
+	}
+	if n := len(f.serverName); n > 255 { // RFC 1035, Section 2.3.4
+		return o, &usageError{fmt.Errorf("--servername expects a name of 255 bytes at most, got one of %d", n), "for example --servername etcd-1.example"}
+	}
 	o.Timeout, o.ServerName, o.ALPN = f.timeout, f.serverName, f.alpn
 	o.AllSuites, o.Version, o.Health = f.all, f.getVersion, f.getHealth
 	if err = f.versions(&o); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -101,6 +102,7 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 	checkBuiltin(root)
 	err := root.ExecuteContext(ctx)
 	var usage *usageError
+	var path *fs.PathError
 	switch {
 	case err == nil:
 		return exitOK
@@ -114,6 +116,8 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 			fmt.Fprintf(stderr, "%s\n", harmless(usage.hint))
 		}
 		return exitUsage
+	case errors.As(err, &path) && path.Op == "write" && path.Path == os.Stdout.Name():
+		err = fmt.Errorf("the output cannot be written: %w; send it to where there is room (df -h)", path.Err)
 	}
 	fmt.Fprintf(stderr, "etcdtap: %s\n", harmless(err.Error()))
 	return exitFailure
