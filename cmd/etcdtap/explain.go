@@ -85,6 +85,9 @@ func (e *environment) explain(ctx context.Context, args []string, f *explainFlag
 		}
 		e.stdin, args = piped, []string{"-"}
 	}
+	if err := checkNames(args...); err != nil {
+		return err
+	}
 	if len(args) == 1 && args[0] != "-" {
 		if c, ok := analysis.CauseOf(analysis.Code(args[0])); ok {
 			if f.format.output == "json" {
@@ -102,9 +105,6 @@ func (e *environment) explain(ctx context.Context, args []string, f *explainFlag
 				return &usageError{fmt.Errorf("expected logs or a single finding, got %s beside others", arg), "for example etcdtap explain " + arg}
 			}
 		}
-	}
-	if err := stdinOnce(args...); err != nil {
-		return err
 	}
 	return e.explainLogs(ctx, args, f)
 }

@@ -61,6 +61,19 @@ func expected(e *pflag.InvalidValueError) string {
 	return "one value, or several with commas between them"
 }
 
+// noEmptyLists refuses a flag that was given without a value, as of a variable that is not set, where that would be as if it had not been
+// given at all: who wants one host does not want all.
+func noEmptyLists(fl *pflag.FlagSet) (err error) {
+	fl.Visit(func(f *pflag.Flag) {
+		none := f.Name == "pki" || f.Name == "alpn" // '' has a meaning of its own
+		if f.Value.Type() == "stringSlice" && f.Value.String() == "[]" && !none && err == nil {
+			kind, _ := pflag.UnquoteUsage(f)
+			err = &usageError{fmt.Errorf(`%s expects a value (%s), got ""`, flagName(f), kind), "leave it out for none"}
+		}
+	})
+	return err
+}
+
 // portFlags say which ports are etcd's.
 type portFlags struct {
 	client, peer, metrics []uint

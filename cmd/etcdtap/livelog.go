@@ -36,7 +36,7 @@ const vanished = int(3 * time.Second / tickEvery)
 
 func (e *environment) newLiveLogs(names []string, x *analysis.Explainer) (*liveLogs, error) {
 	l := &liveLogs{explainer: x, log: e.log}
-	if err := stdinOnce(names...); err != nil {
+	if err := checkNames(names...); err != nil {
 		return nil, err
 	}
 	for _, name := range names {

@@ -89,7 +89,7 @@ func (e *environment) readLog(s *logSource, x *analysis.Explainer, each func(*an
 		s.damaged = true
 		e.log.Warn(fmt.Sprintf("%s: compressed data that are cut off or damaged (%v): explained up to there", s.name, err))
 	default:
-		failed = fmt.Errorf("reading %s: %w", s.name, err)
+		failed = fmt.Errorf("reading %s: %s", s.name, reason(err))
 	}
 	return failed
 }

@@ -131,7 +131,7 @@ func (e *environment) read(ctx context.Context, names []string, f *readFlags) er
 	if err := f.out.check(); err != nil {
 		return err
 	}
-	if err := stdinOnce(slices.Concat(names, f.logs)...); err != nil {
+	if err := checkNames(slices.Concat(names, f.logs)...); err != nil {
 		return err
 	}
 	if err := e.expect(&f.deploy, &scope.expect); err != nil {

@@ -127,8 +127,11 @@ func (r *reader) finished(f *analysis.Facts) {
 	}
 }
 
-// stdinOnce refuses names that read standard input twice: who reads it second finds nothing.
-func stdinOnce(names ...string) error {
+// checkNames refuses files without a name, as of a variable that is not set, and standard input twice: who reads it second finds nothing.
+func checkNames(names ...string) error {
+	if slices.Contains(names, "") {
+		return &usageError{errors.New(`expected the name of a file, got ""`), "name a file, or - for standard input"}
+	}
 	if i := slices.Index(names, "-"); i >= 0 && slices.Contains(names[i+1:], "-") {
 		return &usageError{errors.New("standard input (-) is named twice"), "name it once"}
 	}

@@ -164,8 +164,9 @@ Exit status: 0 clean, 1 a failure of etcdtap's own, 2 wrong usage,
 		SuggestionsMinimumDistance: 2,
 		SilenceErrors:              true,
 		SilenceUsage:               true,
-		PersistentPreRun: func(*cobra.Command, []string) {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			e.log = newLogger(e.stderr, e.verbose)
+			return noEmptyLists(cmd.Flags())
 		},
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
