@@ -58,6 +58,9 @@ func (f *File) pickFormat(head string) bool {
 	return false
 }
 
+// IsCapture reports whether a file that is not compressed and begins with these four bytes is a capture file, for who expects another.
+func IsCapture(head []byte) bool { return new(File).pickFormat(string(head)) }
+
 // isSkippableFrame reports whether a zstd stream begins with a skippable frame (RFC 8878, Section 3.1.2), as pzstd writes it.
 func isSkippableFrame(head string) bool {
 	return len(head) == 4 && head[0]&0xf0 == 0x50 && head[1:] == "\x2a\x4d\x18"
@@ -153,7 +156,8 @@ func describe(head []byte, name string) string {
 	first := head[:min(len(head), 8)]
 	switch {
 	case looksLikeEtcdLog(head):
-		return "looks like an etcd log, expected a pcap or pcapng file: capture with tcpdump -i any -w etcd.pcap tcp"
+		return "looks like an etcd log, expected a pcap or pcapng file: explain it with etcdtap explain " + name +
+			", or join it with a capture: etcdtap read --log " + name + " FILE"
 	case looksLikeText(head):
 		return "looks like text (" + quoted(head) + "), expected a pcap or pcapng file: capture with tcpdump -w FILE, without it tcpdump prints text"
 	case len(head) < 4:

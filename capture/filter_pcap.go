@@ -38,7 +38,7 @@ func NewFilter(expr string) (*Filter, error) {
 			first = err
 		}
 	}
-	return nil, fmt.Errorf("filter expression %q: %w", expr, first)
+	return nil, fmt.Errorf("filter expression %.512q: %w", expr, first)
 }
 
 // Match reports whether the packet is selected. Where the expression is not possible for the packet's link type (an Ethernet

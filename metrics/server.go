@@ -136,10 +136,13 @@ func plain(w http.ResponseWriter, status int, text string) {
 
 // listenError says what to do.
 func listenError(addr string, err error) error {
-	_, port, split := net.SplitHostPort(addr)
+	host, port, split := net.SplitHostPort(addr)
+	var unknown *net.DNSError
 	switch {
 	case split != nil:
 		return fmt.Errorf("serving metrics: expected HOST:PORT or :PORT, got %q: for example --metrics 127.0.0.1:9379", addr)
+	case errors.As(err, &unknown):
+		return fmt.Errorf("serving metrics: the name %q cannot be looked up (%s): give an address, see those of this machine with: ip -brief address", host, unknown.Err)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("serving metrics: %s is taken: choose another port with --metrics, or see who has it: ss -ltnp 'sport = :%s'", addr, port)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):

@@ -135,6 +135,7 @@ func TestServeErrors(t *testing.T) {
 	for _, c := range []struct{ name, addr, want string }{
 		{"taken", addr, addr + " is taken: choose another port with --metrics, or see who has it: ss -ltnp 'sport = :" + port + "'"},
 		{"no port", "9379", `expected HOST:PORT or :PORT, got "9379": for example --metrics 127.0.0.1:9379`},
+		{"no host", "no-such-host.invalid:9379", `the name "no-such-host.invalid" cannot be looked up`},
 		{"not ours", "192.0.2.1:0", "192.0.2.1:0 is no address of this machine"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

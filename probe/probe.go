@@ -199,10 +199,10 @@ func (p *prober) resolve(ctx context.Context) error {
 	defer cancel()
 	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", p.target.Host)
 	if err != nil {
-		return fmt.Errorf("looking up %s: %w", analysis.Quote(p.target.Host), err)
+		return fmt.Errorf("looking up %s: %s; name a host that resolves (getent hosts), or its address", analysis.Quote(p.target.Host), cause(err))
 	}
 	if len(found) == 0 {
-		return fmt.Errorf("looking up %s: no address", analysis.Quote(p.target.Host))
+		return fmt.Errorf("looking up %s: no address; name a host that resolves (getent hosts), or its address", analysis.Quote(p.target.Host))
 	}
 	p.addr = netip.AddrPortFrom(found[0].Unmap(), p.target.Port)
 	for _, a := range found[1:] { // localhost is often ::1 first, and etcd often on IPv4 alone: take the first that answers
@@ -232,6 +232,22 @@ func (p *prober) dial(ctx context.Context, a *analysis.Attempt) (net.Conn, bool)
 	default:
 		a.Result = analysis.AttemptUnanswered
 	}
-	a.Error = err.Error()
+	a.Error = cause(err)
 	return nil, false
+}
+
+// cause is what went wrong, without what was being done, which is said beside it: "connection refused", "no such host".
+func cause(err error) string {
+	var number syscall.Errno
+	var name *net.DNSError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &number):
+		return number.Error()
+	case errors.As(err, &name):
+		return name.Err
+	case errors.As(err, &op) && op.Err != nil:
+		return op.Err.Error()
+	}
+	return err.Error()
 }

@@ -343,7 +343,7 @@ func TestListenErrors(t *testing.T) {
 		{"127.0.0.1:0=127.0.0.1:1 127.0.0.3:" + port + "=127.0.0.1:1 127.0.0.3:" + port + "=127.0.0.1:2", "by two maps"},
 		{"127.0.0.3:" + port + "=127.0.0.3:" + port, "this proxy itself"},
 		{"127.0.0.1:0=127.0.0.3:" + port + " 127.0.0.3:" + port + "=127.0.0.1:1", "this proxy itself"},
-		{"unix:" + t.TempDir() + "/none/x=127.0.0.1:1", "no such file"},
+		{"unix:" + t.TempDir() + "/none/x=127.0.0.1:1", "its directory does not exist; make it with: mkdir -p /"},
 		{"", "nothing to forward"},
 	} {
 		var s Server

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -196,7 +197,12 @@ func listenPath(path string) (net.Listener, error) {
 		}
 		l, err = net.Listen("unix", path)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.ENOENT):
+		return nil, fmt.Errorf("listening on unix:%s: its directory does not exist; make it with: mkdir -p %s", path, filepath.Dir(path))
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("listening on unix:%s: this user may not write to the directory; see who may with: ls -ld %s", path, filepath.Dir(path))
+	case err != nil:
 		return nil, fmt.Errorf("listening on unix:%s: %w", path, err)
 	}
 	return l, nil

@@ -18,9 +18,12 @@ const (
 	// than that. 16 MiB last for 13 ms.
 	defaultBuffer = 16 << 20
 
-	maxSnapLen = 1 << 20 // a block of the kernel's buffer has to hold a packet
-	maxBuffer  = 1 << 30 // bytes for each interface; the kernel's buffer cannot be swapped out
-	maxPorts   = 500     // the kernel takes programs of 4096 instructions, and a port is four
+	// MaxSnapLen bounds Options.SnapLen: a block of the kernel's buffer has to hold a packet.
+	MaxSnapLen = 1 << 20
+	// MaxBuffer bounds Options.Buffer: the kernel's buffer cannot be swapped out.
+	MaxBuffer = 1 << 30
+
+	maxPorts = 500 // the kernel takes programs of 4096 instructions, and a port is four
 )
 
 // Options says what to capture. The zero value is all TCP of this host.
@@ -49,10 +52,10 @@ func (o *Options) complete() error {
 		o.Buffer = defaultBuffer
 	}
 	switch {
-	case o.SnapLen < 0 || o.SnapLen > maxSnapLen:
-		return fmt.Errorf("a snapshot length of %d bytes: expected 1 to %d", o.SnapLen, maxSnapLen)
-	case o.Buffer < 0 || o.Buffer > maxBuffer:
-		return fmt.Errorf("a buffer of %d bytes: expected 1 to %d", o.Buffer, maxBuffer)
+	case o.SnapLen < 0 || o.SnapLen > MaxSnapLen:
+		return fmt.Errorf("a snapshot length of %d bytes: expected 1 to %d", o.SnapLen, MaxSnapLen)
+	case o.Buffer < 0 || o.Buffer > MaxBuffer:
+		return fmt.Errorf("a buffer of %d bytes: expected 1 to %d", o.Buffer, MaxBuffer)
 	case len(o.Ports) > maxPorts:
 		return fmt.Errorf("%d ports: a filter takes %d at the most", len(o.Ports), maxPorts)
 	}
@@ -70,6 +73,9 @@ func (o *Options) complete() error {
 	return err
 }
 
+// ErrAnyAmongOthers refuses Options.Interfaces that name "any" and others.
+var ErrAnyAmongOthers = errors.New(`interface "any" is all of them: name it alone, or name the others only`)
+
 // interfaceNames turns numbers into names and leaves out what was named twice.
 func interfaceNames(asked []string, netns string) ([]string, error) {
 	var names []string
@@ -83,7 +89,7 @@ func interfaceNames(asked []string, netns string) ([]string, error) {
 		}
 	}
 	if len(names) > 1 && slices.Contains(names, Any) {
-		return nil, errors.New(`interface "any" is all of them: name it alone, or name the others only`)
+		return nil, ErrAnyAmongOthers
 	}
 	return names, nil
 }

@@ -360,7 +360,7 @@ func TestDropWithoutRoot(t *testing.T) {
 }
 
 func TestUnknownUser(t *testing.T) {
-	if p := run(t, Options{User: "no-such-user-here"}, nil); !strings.Contains(p.Error, "no-such-user-here") || !strings.Contains(p.Error, "getent passwd") {
+	if p := run(t, Options{User: "no-such-user-here"}, nil); !strings.Contains(p.Error, "the user to become: unknown user no-such-user-here") || !strings.Contains(p.Error, "getent passwd") {
 		t.Errorf("got %q", p.Error)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os/user"
 	"strconv"
+	"strings"
 )
 
 // Where the system does not name them, as in a container image without /etc/passwd, nobody has these numbers.
@@ -32,7 +33,7 @@ func lookUp(name string, current int) (identity, error) {
 	}
 	u, err := byName(name)
 	if err != nil {
-		return identity{}, fmt.Errorf("the user to become: %w; expected a user of this system, see: getent passwd", err)
+		return identity{}, fmt.Errorf("the user to become: %s; expected a user of this system, see: getent passwd", strings.TrimPrefix(err.Error(), "user: "))
 	}
 	if current != 0 && u.uid == current {
 		return identity{leaveAsIsID, leaveAsIsID, name}, nil

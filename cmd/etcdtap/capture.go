@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -118,7 +119,7 @@ ports are captured, as --client-port, --peer-port, --metrics-port, --etcd-config
 	fl.StringVar(&f.metrics, "metrics", "", "serve Prometheus metrics and /healthz at this `address`, such as 127.0.0.1:9379")
 	fl.DurationVar(&f.statistics, "statistics", time.Minute, "say this often how the work goes; 0 is never")
 	fl.DurationVar(&f.idle, "idle-timeout", time.Hour, "give a connection up after this `time` without a packet")
-	fl.IntVar(&f.maxConnections, "max-connections", 1_000_000, "unfinished connections kept at most; the longest idle is given up first")
+	fl.IntVar(&f.maxConnections, "max-connections", 1_000_000, "`number` of unfinished connections kept at most; the longest idle is given up first")
 	f.out.registerLive(fl)
 	return cmd
 }
@@ -155,26 +156,36 @@ func (f *captureFlags) check(args []string) error {
 	if err := f.out.check(); err != nil {
 		return err
 	}
-	for _, n := range []struct {
-		flag  string
-		value int64
-		least int64
-	}{{"-c", f.count, 0}, {"-B", int64(f.buffer), 1}, {"-s", int64(f.snapLen), 0}, {"-C", int64(f.write.size), 0}, {"-G", int64(f.write.every), 0},
-		{"-W", int64(f.write.files), 0}, {"--duration", int64(f.duration), 0}, {"--statistics", int64(f.statistics), 0},
-		{"--idle-timeout", int64(f.idle), 1}, {"--max-connections", int64(f.maxConnections), 1}} {
-		if n.value < n.least {
-			return &usageError{fmt.Errorf("%s expects at least %d, got %d", n.flag, n.least, n.value), "run 'etcdtap capture --help' for its flags and an example"}
-		}
+	if err := checkNumbers("capture", number{"-c", f.count, 0, math.MaxInt64}, number{"-B", int64(f.buffer), 1, live.MaxBuffer >> 10},
+		number{"-s", int64(f.snapLen), 0, live.MaxSnapLen}, number{"--max-connections", int64(f.maxConnections), 1, math.MaxInt64}); err != nil {
+		return err
+	}
+	if err := notNegative(span{"duration", f.duration}, span{"statistics", f.statistics}); err != nil {
+		return err
+	}
+	if f.idle <= 0 {
+		return &usageError{fmt.Errorf("--idle-timeout expects a time above zero, got %v", f.idle), "for example --idle-timeout 5m"}
+	}
+	if err := checkMetricsAddress(f.metrics); err != nil {
+		return err
 	}
 	if f.filterFile != "" && len(args) > 0 {
 		return &usageError{errors.New("-F expects the filter expression in a file, got one on the command line, too"), "leave one of them out"}
 	}
-	return f.write.check()
+	return f.write.check("capture")
 }
 
-func (f *writeFlags) check() error {
+func (f *writeFlags) check(command string) error {
+	if err := checkNumbers(command, number{"-C", int64(f.size), 0, math.MaxInt32}, number{"-G", int64(f.every), 0, math.MaxInt32},
+		number{"-W", int64(f.files), 0, math.MaxInt32}); err != nil {
+		return err
+	}
 	if f.name == "" && (f.size|f.every|f.files != 0 || f.unbuffered || f.handshakes) {
-		return &usageError{errors.New("-C, -G, -W, -U and --write-handshakes say how packets are written, but -w is missing"), "for example -w etcd.pcapng --write-handshakes"}
+		names, example := "-C, -G, -W, -U and --write-handshakes", "-w etcd.pcapng --write-handshakes"
+		if command == "proxy" {
+			names, example = "-C, -G, -W and -U", "-w etcd.pcapng"
+		}
+		return &usageError{fmt.Errorf("%s say how packets are written, but -w is missing", names), "for example " + example}
 	}
 	if f.name == "-" && f.size|f.every != 0 {
 		return &usageError{errors.New("-w - is standard output, which cannot be rotated with -C or -G"), "name a file: -w etcd.pcapng"}
@@ -222,7 +233,7 @@ func (f *captureFlags) expression(args []string) (string, error) {
 	}
 	data, _, err := readBounded(f.filterFile, maxFilterFile)
 	if err != nil {
-		return "", fmt.Errorf("reading the filter expression from %s: %s; name a file that exists with -F", f.filterFile, reason(err))
+		return "", unreadable("the filter expression from "+f.filterFile, "-F", err)
 	}
 	return strings.TrimSpace(string(data)), nil
 }

@@ -60,6 +60,9 @@ func (e *environment) watch(ctx context.Context, f *captureFlags, x analysis.Exp
 	c := &capturer{env: e, flags: f, handshakesOnly: f.write.handshakes}
 	c.source, err = live.Open(live.Options{Interfaces: f.interfaces, Ports: allPorts(&x), Expression: expression, SnapLen: f.snapLen,
 		Buffer: f.buffer << 10, NetNS: f.namespace(), Promiscuous: !f.noPromiscuous})
+	if errors.Is(err, live.ErrAnyAmongOthers) {
+		return &usageError{err, "for example -i any, or -i eth0 -i lo"}
+	}
 	if err != nil {
 		return advised(err)
 	}
@@ -320,5 +323,11 @@ func filterText(x *analysis.Expectations, expression string) string {
 	return live.PortExpression(allPorts(x))
 }
 
-// advised adds to an error for want of privileges what to do.
-func advised(err error) error { return privilege.Advice(err) }
+// advised adds to an error for want of privileges what to do. What takes another one than capturing says so by itself.
+func advised(err error) error {
+	var p *live.PermissionError
+	if errors.As(err, &p) && p.Capability != privilege.NetRaw.String() {
+		return err
+	}
+	return privilege.Advice(err)
+}

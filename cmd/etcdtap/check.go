@@ -72,6 +72,9 @@ func (e *environment) check(f *checkFlags) error {
 	} else {
 		err = report.CheckText(e.stdout, f.format.text(e), k)
 	}
+	if err == nil && len(x.PKI.Certificates()) == 0 && x.Deployment == nil {
+		return errors.New("nothing was checked: what --pki names holds no certificate, and there is no configuration; name others with --pki DIR and --etcd-config FILE, or a running etcd with --pid")
+	}
 	if err == nil && f.exitCode && k.Count(analysis.Error) > 0 {
 		return errFindings
 	}

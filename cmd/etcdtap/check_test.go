@@ -6,7 +6,9 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -176,6 +178,62 @@ func TestReadProcess(t *testing.T) {
 	}
 	if _, err := readProcess(os.Getpid()); err == nil || !strings.Contains(err.Error(), "expected the command line of etcd") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestProcessNamesRelativeFiles: what a running etcd was told by relative names is relative to its working directory, not to its root.
+func TestProcessNamesRelativeFiles(t *testing.T) {
+	if _, err := os.Stat("/proc/self/cwd"); err != nil {
+		t.Skipf("SKIPPED: there is no /proc here (%v), so no process was looked at", err)
+	}
+	dir := t.TempDir()
+	writePKI(t, dir)
+	writeFile(t, dir+"/etcd.conf.yaml", []byte("client-transport-security:\n  cert-file: etcd/server.crt\n  trusted-ca-file: work/../etcd/ca.crt\n"))
+	if err := os.Mkdir(dir+"/work", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		work string
+		args []string
+		want []string
+	}{
+		"flags": {dir + "/work", []string{"--cert-file", "../etcd/server.crt", "--trusted-ca-file=../etcd/ca.crt"}, []string{"../etcd/server.crt", "../etcd/ca.crt"}},
+		"file":  {dir, []string{"--config-file", "etcd.conf.yaml"}, []string{"etcd/server.crt", "work/../etcd/ca.crt"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			etcd := exec.Cmd{Path: "/bin/sh", Dir: c.work, Args: append([]string{"etcd", "-c", "echo; read line"}, c.args...)}
+			in, err := etcd.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := etcd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := etcd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { in.Close(); etcd.Wait() })
+			if _, err := out.Read(make([]byte, 1)); err != nil { // before that it has no command line
+				t.Fatal(err)
+			}
+			d, err := readProcess(etcd.Process.Pid)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var s pki.Store
+			readConfigured(&s, d, fmt.Sprintf("/proc/%d/root", etcd.Process.Pid))
+			var got []string
+			for _, cert := range s.Certificates() {
+				got = append(got, cert.File)
+			}
+			if skipped, _ := s.Skipped(); len(skipped) > 0 {
+				t.Errorf("not read: %v", skipped)
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
 	}
 }
 

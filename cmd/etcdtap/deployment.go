@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -66,6 +68,8 @@ func (e *environment) expect(f *deployFlags, x *analysis.Expectations) error {
 func (e *environment) deployment(f *deployFlags) (*deploy.Deployment, error) {
 	name, given := f.config, f.given.Changed("etcd-config")
 	switch {
+	case f.pid <= 0 && f.given.Changed("pid"):
+		return nil, &usageError{fmt.Errorf("--pid expects a process id above zero, got %d", f.pid), "find etcd's with: pgrep -x etcd"}
 	case f.pid != 0 && given:
 		return nil, &usageError{fmt.Errorf("--pid and --etcd-config expect one of the two, got both"), "leave one out: the process says what is in force, the file what will be"}
 	case f.pid != 0:
@@ -90,14 +94,14 @@ func (e *environment) deployment(f *deployFlags) (*deploy.Deployment, error) {
 func readDeployment(name, root string) (*deploy.Deployment, error) {
 	data, _, err := readBounded(filepath.Join(root, name), deploy.MaxBytes)
 	if err != nil {
-		return nil, fmt.Errorf("reading etcd's configuration %s: %s; name a file that exists with --etcd-config", name, reason(err))
+		return nil, unreadable("etcd's configuration "+name, "--etcd-config", err)
 	}
 	d, err := deploy.Parse(name, data)
 	if err == nil && len(d.EnvironmentFiles) > 0 {
 		d, err = deploy.ParseUnit(name, data, readEnvironment(d.EnvironmentFiles, root))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading etcd's configuration %s: %w", name, err)
+		return nil, fmt.Errorf("reading etcd's configuration %s: %w; name a static-pod manifest, etcd's YAML file, a systemd unit or a file of ETCD_ variables with --etcd-config", name, err)
 	}
 	return completed(d, root)
 }
@@ -117,7 +121,7 @@ func completed(d *deploy.Deployment, root string) (*deploy.Deployment, error) {
 	if d.ConfigFile == "" {
 		return d, nil
 	}
-	data, _, err := readBounded(filepath.Join(root, d.ConfigFile), deploy.MaxBytes)
+	data, _, err := readBounded(below(root, d.ConfigFile), deploy.MaxBytes)
 	if err != nil {
 		return nil, fmt.Errorf("%s names --config-file %s, expected to read it: %s; copy it here and name it with --etcd-config", d.Source, d.ConfigFile, reason(err))
 	}
@@ -133,6 +137,9 @@ func completed(d *deploy.Deployment, root string) (*deploy.Deployment, error) {
 func readProcess(pid int) (*deploy.Deployment, error) {
 	dir := "/proc/" + strconv.Itoa(pid)
 	cmdline, _, err := readBounded(dir+"/cmdline", deploy.MaxBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no process %d; find etcd's with: pgrep -x etcd", pid)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the command line of process %d: %s; find etcd's with: pgrep -x etcd", pid, reason(err))
 	}
@@ -170,8 +177,15 @@ func (e *environment) pki(f *deployFlags, d *deploy.Deployment) (*pki.Store, err
 				continue
 			}
 			if err := readPKI(s, name); err != nil {
-				return nil, fmt.Errorf("--pki expects a directory or file of certificates, %s: %s", name, reason(err))
+				remedy := "name one that exists, or '' for none"
+				if errors.Is(err, fs.ErrPermission) {
+					remedy = "run it with sudo, or give this user the right to read"
+				}
+				return nil, fmt.Errorf("--pki expects a directory or file of certificates, %s: %s; %s", name, reason(err), remedy)
 			}
+		}
+		if names := strings.Join(f.pki, ", "); names != "" && len(s.Certificates()) == 0 {
+			e.log.Warn("no certificate was found in " + names + ": expected PEM or DER, in a directory in files named .crt, .cer, .cert or .pem")
 		}
 		return orNil(s), nil
 	}
@@ -192,6 +206,15 @@ func (e *environment) pki(f *deployFlags, d *deploy.Deployment) (*pki.Store, err
 	return orNil(s), nil
 }
 
+// below is where the file lies that a configuration names: below root, which is "" or a process's, and then relative names are relative to
+// that process's working directory. The way there is a link, so nothing may be shortened lexically.
+func below(root, name string) string {
+	if root == "" || filepath.IsAbs(name) {
+		return filepath.Join(root, name)
+	}
+	return filepath.Dir(root) + "/cwd/" + name
+}
+
 // readConfigured reads the files that the configuration names. One that is missing counts as such where a process names it, or its
 // directory exists: else the configuration is another machine's.
 func readConfigured(s *pki.Store, d *deploy.Deployment, root string) {
@@ -200,7 +223,7 @@ func readConfigured(s *pki.Store, d *deploy.Deployment, root string) {
 		if name == "" {
 			continue
 		}
-		path := filepath.Join(root, name)
+		path := below(root, name)
 		if _, err := os.Stat(filepath.Dir(path)); err != nil && root == "" {
 			continue
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -70,22 +71,39 @@ func (e *environment) explain(ctx context.Context, args []string, f *explainFlag
 	if err := f.format.check(); err != nil {
 		return err
 	}
+	if f.follow && len(args) == 0 {
+		return &usageError{errors.New("--follow expects files, got none"), "for example etcdtap explain --follow /var/log/etcd.log; a pipe is read until it ends as it is"}
+	}
 	if len(args) == 0 {
 		piped := bufio.NewReader(e.stdin)
 		if e.interactive() {
-			return e.listCauses()
+			return e.listCauses(f)
 		}
-		if _, err := piped.Peek(1); err == io.EOF {
-			return e.listCauses()
+		if _, err := piped.Peek(1); err == io.EOF && f.format.output != "json" {
+			e.log.Warn("standard input is empty, so there is no log to explain: these are all findings that exist")
+			return e.listCauses(f)
 		}
 		e.stdin, args = piped, []string{"-"}
 	}
+	if err := checkNames(args...); err != nil {
+		return err
+	}
 	if len(args) == 1 && args[0] != "-" {
 		if c, ok := analysis.CauseOf(analysis.Code(args[0])); ok {
+			if f.format.output == "json" {
+				return errPagesAreText
+			}
 			return report.CausePage(e.stdout, c)
 		}
 		if _, err := os.Stat(args[0]); err != nil && looksLikeCode(args[0]) {
 			return unknownCode(args[0])
+		}
+	}
+	for _, arg := range args {
+		if _, ok := analysis.CauseOf(analysis.Code(arg)); ok && len(args) > 1 {
+			if _, err := os.Stat(arg); err != nil {
+				return &usageError{fmt.Errorf("expected logs or a single finding, got %s beside others", arg), "for example etcdtap explain " + arg}
+			}
 		}
 	}
 	return e.explainLogs(ctx, args, f)
@@ -158,7 +176,13 @@ func (e *environment) newLogReport(f *explainFlags, names []string) report.LogRe
 	return report.NewLogText(e.stdout, o)
 }
 
-func (e *environment) listCauses() error {
+// errPagesAreText is the error for who asks for a finding, or for the list of all, as JSON.
+var errPagesAreText = &usageError{errors.New("--output json expects logs: findings are explained in text"), "leave it out, or name a log (- for standard input)"}
+
+func (e *environment) listCauses(f *explainFlags) error {
+	if f.format.output == "json" {
+		return errPagesAreText
+	}
 	for _, c := range analysis.Causes() {
 		if _, err := fmt.Fprintf(e.stdout, "%-30s  %-7s  %s\n", c.Code, c.Severity, c.Title); err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/etcdtap/etcdtap/analysis"
 	"github.com/etcdtap/etcdtap/analysis/report"
+	"github.com/etcdtap/etcdtap/capture"
 )
 
 const (
@@ -33,6 +34,11 @@ func newTail(name string) (*tail, error) {
 	f, err := openLog(name)
 	if err != nil {
 		return nil, err
+	}
+	head := make([]byte, 4)
+	if n, _ := f.ReadAt(head, 0); capture.IsCapture(head[:n]) { // of a pipe nothing
+		f.Close()
+		return nil, captureForLog(name)
 	}
 	return &tail{name: name, file: f, buffer: make([]byte, tailBlock)}, nil
 }

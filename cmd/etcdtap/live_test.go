@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"github.com/etcdtap/etcdtap/analysis"
 	"github.com/etcdtap/etcdtap/analysis/report"
 	"github.com/etcdtap/etcdtap/capture"
+	"github.com/etcdtap/etcdtap/capture/live"
 )
 
 // judgements are the connections' JSON by id, without the stage.
@@ -218,5 +220,17 @@ func takesPiped(t *testing.T, e *environment, name string) {
 	}
 	if found != 2 {
 		t.Errorf("%d entries, want 2", found)
+	}
+}
+
+// Advice about CAP_NET_RAW is for who lacks it, not for who may not enter a namespace.
+func TestAdviceIsAboutWhatIsMissing(t *testing.T) {
+	enter := &live.PermissionError{Doing: "entering the network namespace /run/netns/x", Capability: "CAP_SYS_ADMIN", Err: fs.ErrPermission}
+	if got := advised(enter).Error(); got != enter.Error() {
+		t.Errorf("got %s", got)
+	}
+	capturing := &live.PermissionError{Doing: "capturing packets", Capability: "CAP_NET_RAW", Err: fs.ErrPermission}
+	if got := advised(capturing).Error(); !strings.Contains(got, "setcap cap_net_raw=ep") {
+		t.Errorf("no advice in %s", got)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -37,8 +36,8 @@ const vanished = int(3 * time.Second / tickEvery)
 
 func (e *environment) newLiveLogs(names []string, x *analysis.Explainer) (*liveLogs, error) {
 	l := &liveLogs{explainer: x, log: e.log}
-	if i := slices.Index(names, "-"); i >= 0 && slices.Contains(names[i+1:], "-") {
-		return nil, &usageError{errors.New("standard input (-) is named twice"), "name it once"}
+	if err := checkNames(names...); err != nil {
+		return nil, err
 	}
 	for _, name := range names {
 		if name == "-" {

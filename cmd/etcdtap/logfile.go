@@ -14,6 +14,7 @@ import (
 
 	"github.com/etcdtap/etcdtap/analysis"
 	"github.com/etcdtap/etcdtap/analysis/etcdlog"
+	"github.com/etcdtap/etcdtap/capture"
 )
 
 // maxLogWindow bounds what zstd may hold in memory: the limit of the zstd command.
@@ -21,8 +22,9 @@ const maxLogWindow = 128 << 20
 
 // logSource is one log being read: its lines become entries, judged.
 type logSource struct {
-	name   string
-	reader etcdlog.Reader
+	name    string
+	reader  etcdlog.Reader
+	damaged bool // its compressed data end too early, or are no such data from some place on
 }
 
 // newLogSource begins a log. Lines without a year are of the last twelve months.
@@ -54,6 +56,9 @@ func (s *logSource) count(in *analysis.LogInput) {
 	in.Unrecognised += t.Unrecognised
 	in.Overlong += t.Overlong
 	in.Broken += t.Broken
+	if s.damaged {
+		note(&in.Other, "logs whose compressed data are cut off or damaged", 1)
+	}
 }
 
 func (e *environment) readLog(s *logSource, x *analysis.Explainer, each func(*analysis.LogEntry) error) error {
@@ -66,17 +71,32 @@ func (e *environment) readLog(s *logSource, x *analysis.Explainer, each func(*an
 		defer f.Close()
 		src = f
 	}
-	src, err := decompressed(src)
+	text, compressed, err := decompressed(src)
 	if err != nil {
 		return fmt.Errorf("%s: expected a log, gzip or zstd, found damaged compression (%w)", s.name, err)
 	}
+	if head, _ := text.Peek(4); capture.IsCapture(head) { // an error comes again when it is read
+		return captureForLog(s.name)
+	}
 	failed := error(nil)
 	take := s.taker(x, each, &failed)
-	if err := s.reader.Read(src, take); err != nil && failed == nil {
-		failed = fmt.Errorf("reading %s: %w", s.name, err)
-	}
+	err = s.reader.Read(text, take)
 	s.reader.End(take)
+	var system *fs.PathError
+	switch {
+	case failed != nil || err == nil:
+	case compressed && !errors.As(err, &system):
+		s.damaged = true
+		e.log.Warn(fmt.Sprintf("%s: compressed data that are cut off or damaged (%v): explained up to there", s.name, err))
+	default:
+		failed = fmt.Errorf("reading %s: %s", s.name, reason(err))
+	}
 	return failed
+}
+
+// captureForLog is the error for packets where lines are expected.
+func captureForLog(name string) error {
+	return fmt.Errorf("%s is a capture file, expected a log: read it with etcdtap read %s, and with the log beside it: etcdtap read --log LOG %s", name, name, name)
 }
 
 // taker judges each entry and hands it on, until the first error.
@@ -109,17 +129,23 @@ func openLog(name string) (*os.File, error) {
 }
 
 // decompressed sees through gzip and zstd.
-func decompressed(r io.Reader) (io.Reader, error) {
+func decompressed(r io.Reader) (text *bufio.Reader, compressed bool, err error) {
 	b := bufio.NewReaderSize(r, 64<<10)
 	head, err := b.Peek(4)
 	if err != nil && err != io.EOF {
-		return b, nil // the error comes again when it is read
+		return b, false, nil // the error comes again when it is read
 	}
+	var z io.Reader
 	switch {
 	case len(head) >= 2 && head[0] == 0x1f && head[1] == 0x8b:
-		return gzip.NewReader(b)
+		z, err = gzip.NewReader(b)
 	case string(head) == "\x28\xb5\x2f\xfd":
-		return zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxLogWindow), zstd.WithDecoderMaxWindow(maxLogWindow))
+		z, err = zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxLogWindow), zstd.WithDecoderMaxWindow(maxLogWindow))
+	default:
+		return b, false, nil
 	}
-	return b, nil
+	if err != nil {
+		return nil, true, err
+	}
+	return bufio.NewReaderSize(z, 64<<10), true, nil
 }

@@ -134,6 +134,15 @@ func (r promptReader) Read(p []byte) (int, error) {
 	return r.File.Read(p)
 }
 
+// unreadable is the error for a file that a flag names and that cannot be read, with what to do about it.
+func unreadable(what, flag string, err error) error {
+	remedy := "name a file that exists with " + flag
+	if errors.Is(err, fs.ErrPermission) {
+		remedy = "run it with sudo, or give this user the right to read"
+	}
+	return fmt.Errorf("reading %s: %s; %s", what, reason(err), remedy)
+}
+
 // reason is an error's cause without the path, which is named beside it.
 func reason(err error) string {
 	var p *fs.PathError

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -145,6 +146,14 @@ func (f *probeFlags) options(e *environment) (o probe.Options, err error) {
 	if f.timeout <= 0 {
 		return o, &usageError{fmt.Errorf("--timeout expects a time above zero, got %s", f.timeout), "for example --timeout 5s"}
 	}
+	for _, p := range f.alpn {
+		if p == "" || len(p) > 255 { // RFC 7301, Section 3.1
+			return o, &usageError{fmt.Errorf("--alpn expects protocols of 1 to 255 bytes, got one of %d", len(p)), "for example --alpn h2,http/1.1, or --alpn '' for none"}
+		}
+	}
+	if n := len(f.serverName); n > 255 { // RFC 1035, Section 2.3.4
+		return o, &usageError{fmt.Errorf("--servername expects a name of 255 bytes at most, got one of %d", n), "for example --servername etcd-1.example"}
+	}
 	o.Timeout, o.ServerName, o.ALPN = f.timeout, f.serverName, f.alpn
 	o.AllSuites, o.Version, o.Health = f.all, f.getVersion, f.getHealth
 	if err = f.versions(&o); err != nil {
@@ -183,16 +192,16 @@ func (f *probeFlags) files(o *probe.Options) error {
 		return &usageError{fmt.Errorf("--cert and --key go together, got one of them"), "for example --cert client.crt --key client.key"}
 	}
 	if f.cert != "" {
-		pair, err := tls.LoadX509KeyPair(f.cert, f.key)
+		pair, err := readPair(f.cert, f.key)
 		if err != nil {
-			return fmt.Errorf("reading --cert and --key: %w", err)
+			return err
 		}
 		o.Certificate = &pair
 	}
 	if f.cacert != "" {
-		list, err := readCertificates(f.cacert)
+		list, err := readCertificates("--cacert", f.cacert)
 		if err != nil {
-			return fmt.Errorf("reading --cacert: %w", err)
+			return err
 		}
 		o.RootsFile, o.Roots = f.cacert, x509.NewCertPool()
 		for _, c := range list {
@@ -200,9 +209,9 @@ func (f *probeFlags) files(o *probe.Options) error {
 		}
 	}
 	if f.expect != "" {
-		list, err := readCertificates(f.expect)
+		list, err := readCertificates("--expect", f.expect)
 		if err != nil {
-			return fmt.Errorf("reading --expect: %w", err)
+			return err
 		}
 		o.ExpectedFile, o.Expected = f.expect, list[0]
 	}
@@ -212,14 +221,46 @@ func (f *probeFlags) files(o *probe.Options) error {
 // maxPEM bounds a file of certificates, in bytes: the bundles of all public CAs have a quarter of a megabyte.
 const maxPEM = 4 << 20
 
-// readCertificates reads the certificates of a PEM file, at least one. Keys in it are passed over.
-func readCertificates(name string) ([]*x509.Certificate, error) {
+// readPEM reads the file that a flag names, which may be a pipe.
+func readPEM(flag, name string) ([]byte, error) {
 	file, err := os.Open(name)
 	if err != nil {
-		return nil, err
+		return nil, unreadable(flag+" "+name, flag, err)
 	}
 	defer file.Close()
-	rest, err := io.ReadAll(io.LimitReader(file, maxPEM))
+	data, err := io.ReadAll(io.LimitReader(file, maxPEM))
+	if err != nil {
+		return nil, unreadable(flag+" "+name, flag, err)
+	}
+	return data, nil
+}
+
+// readPair reads the client's certificate and its key.
+func readPair(cert, key string) (tls.Certificate, error) {
+	var none tls.Certificate
+	certPEM, err := readPEM("--cert", cert)
+	if err != nil {
+		return none, err
+	}
+	keyPEM, err := readPEM("--key", key)
+	if err != nil {
+		return none, err
+	}
+	defer clear(keyPEM)
+	pair, err := tls.X509KeyPair(certPEM, keyPEM)
+	switch {
+	case err == nil:
+		return pair, nil
+	case bytes.Contains(keyPEM, []byte("ENCRYPTED")):
+		return none, fmt.Errorf("--key expects a private key in clear, found %s encrypted; decrypt it with: openssl pkey -in %s -out CLEAR.key", key, key)
+	}
+	return none, fmt.Errorf("--cert and --key expect a certificate and its private key, both PEM, found in %s and %s: %s; these two print the same where they fit: openssl x509 -in %s -noout -pubkey; openssl pkey -in %s -pubout",
+		cert, key, strings.TrimPrefix(err.Error(), "tls: "), cert, key)
+}
+
+// readCertificates reads the certificates of the PEM file that a flag names, at least one. Keys in it are passed over.
+func readCertificates(flag, name string) ([]*x509.Certificate, error) {
+	rest, err := readPEM(flag, name)
 	if err != nil {
 		return nil, err
 	}
@@ -234,12 +275,12 @@ func readCertificates(name string) ([]*x509.Certificate, error) {
 		}
 		c, err := x509.ParseCertificate(block.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+			return nil, fmt.Errorf("reading %s: %s: %s; see what is in it: openssl x509 -in %s -noout -text", flag, name, strings.TrimPrefix(err.Error(), "x509: "), name)
 		}
 		list = append(list, c)
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("%s: expected a PEM certificate, found none; for DER: openssl x509 -inform DER -in %s", name, name)
+		return nil, fmt.Errorf("reading %s: %s: expected a PEM certificate, found none; for DER: openssl x509 -inform DER -in %s", flag, name, name)
 	}
 	return list, nil
 }

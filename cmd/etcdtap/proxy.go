@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -111,6 +112,10 @@ func (f *proxyFlags) checkedLimits() (proxy.Limits, error) {
 	if l.Dial <= 0 {
 		return l, &usageError{fmt.Errorf("--dial-timeout expects a time above 0, got %s", l.Dial), "for example --dial-timeout 5s"}
 	}
+	if err := notNegative(span{"first-byte-timeout", l.FirstByte}, span{"idle-timeout", l.Idle}, span{"drain-timeout", l.Drain},
+		span{"statistics", f.statistics}); err != nil {
+		return l, err
+	}
 	if l.FirstByte == 0 {
 		l.FirstByte = -1 // never, as --idle-timeout 0 is
 	}
@@ -125,7 +130,10 @@ func (e *environment) proxy(ctx context.Context, f *proxyFlags) error {
 	if err := f.out.check(); err != nil {
 		return err
 	}
-	if err := f.write.check(); err != nil {
+	if err := f.write.check("proxy"); err != nil {
+		return err
+	}
+	if err := checkMetricsAddress(f.metrics); err != nil {
 		return err
 	}
 	if f.pprof && f.metrics == "" {
@@ -220,6 +228,9 @@ func parseMap(text string, x *analysis.Expectations) (proxy.Map, error) {
 		return m, err
 	}
 	m.Role = x.Endpoint(netip.AddrPortFrom(netip.Addr{}, m.Upstream.Port))
+	if slices.Contains(parts, "role=client") && slices.Contains(parts, "role=peer") {
+		return m, fmt.Errorf("the map %q says role=client and role=peer, expected one of the two", text)
+	}
 	for _, p := range parts[1:] {
 		switch p {
 		case "role=client":
@@ -250,7 +261,7 @@ func (f *proxyFlags) readMapFile(x *analysis.Expectations) ([]proxy.Map, error) 
 	}
 	data, _, err := readBounded(f.mapFile, maxMapFile)
 	if err != nil {
-		return nil, fmt.Errorf("reading maps from %s: %s; name a file that exists with --map-file", f.mapFile, reason(err))
+		return nil, unreadable("maps from "+f.mapFile, "--map-file", err)
 	}
 	var maps []proxy.Map
 	n := 0

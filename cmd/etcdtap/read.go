@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -56,6 +57,7 @@ Connections come out in the order in which they end.`,
 	fl.BoolVar(&f.all, "all", false, "show every TCP connection, not only etcd's ports and TLS")
 	fl.StringSliceVar(&f.hosts, "host", nil, "only connections from or to this `address`; repeatable")
 	fl.UintSliceVar(&f.ports, "port", nil, "only connections from or to this `port`; repeatable")
+	fl.Lookup("port").DefValue = "" // help would show "(default [])"
 	fl.StringVar(&f.filter, "filter", "", "only packets that this tcpdump filter `expression` matches")
 	fl.StringSliceVar(&f.logs, "log", nil, "etcd's log `file` of the same time: its rejections are joined with their connections; repeatable")
 	fl.StringSliceVar(&f.keylogs, "keylog", nil, "key log `file` (SSLKEYLOGFILE) to decrypt handshakes and alerts with; repeatable. Secrets inside pcapng files are used without it")
@@ -79,7 +81,7 @@ func (f *readFlags) scope() (scope, error) {
 	for _, h := range f.hosts {
 		a, parseErr := netip.ParseAddr(h)
 		if parseErr != nil {
-			return s, &usageError{fmt.Errorf("--host expects an IP address, got %q", h), "captures hold addresses, not names: look it up with 'getent hosts " + analysis.Quote(h) + "'"}
+			return s, &usageError{fmt.Errorf("--host expects an IP address, got %q", h), hostHint(h)}
 		}
 		s.hosts = append(s.hosts, a.Unmap().WithZone(""))
 	}
@@ -90,12 +92,23 @@ func (f *readFlags) scope() (scope, error) {
 		return s, &usageError{fmt.Errorf("--max-connections expects a number above zero, got %d", f.maxConnections), "for example --max-connections 1000000"}
 	}
 	if f.workers < 0 {
-		return s, &usageError{fmt.Errorf("--workers expects a number from 1 on, got %d", f.workers), "for example --workers 2"}
+		return s, &usageError{fmt.Errorf("--workers expects a number from 0 on, got %d", f.workers), "for example --workers 2"}
 	}
 	if f.filter != "" {
 		s.filter, err = newFilter(f.filter)
 	}
 	return s, err
+}
+
+// hostHint says what to give instead of what is no address.
+func hostHint(h string) string {
+	if a, err := netip.ParseAddrPort(h); err == nil {
+		return fmt.Sprintf("give the port by itself: --host %s --port %d", a.Addr(), a.Port())
+	}
+	if _, err := netip.ParsePrefix(h); err == nil {
+		return "networks are for tcpdump's expressions: --filter 'net " + h + "'"
+	}
+	return "captures hold addresses, not names: look it up with 'getent hosts " + analysis.Quote(h) + "'"
 }
 
 func newFilter(expression string) (*capture.Filter, error) {
@@ -116,6 +129,9 @@ func (e *environment) read(ctx context.Context, names []string, f *readFlags) er
 		return err
 	}
 	if err := f.out.check(); err != nil {
+		return err
+	}
+	if err := checkNames(slices.Concat(names, f.logs)...); err != nil {
 		return err
 	}
 	if err := e.expect(&f.deploy, &scope.expect); err != nil {

@@ -127,12 +127,20 @@ func (r *reader) finished(f *analysis.Facts) {
 	}
 }
 
+// checkNames refuses files without a name, as of a variable that is not set, and standard input twice: who reads it second finds nothing.
+func checkNames(names ...string) error {
+	if slices.Contains(names, "") {
+		return &usageError{errors.New(`expected the name of a file, got ""`), "name a file, or - for standard input"}
+	}
+	if i := slices.Index(names, "-"); i >= 0 && slices.Contains(names[i+1:], "-") {
+		return &usageError{errors.New("standard input (-) is named twice"), "name it once"}
+	}
+	return nil
+}
+
 // openFiles opens all the files; on an error it closes those already open.
 func openFiles(names []string, stdin io.Reader) ([]*capture.File, error) {
 	var files []*capture.File
-	if i := slices.Index(names, "-"); i >= 0 && slices.Contains(names[i+1:], "-") {
-		return nil, &usageError{errors.New("standard input (-) is named twice"), "name it once"}
-	}
 	for _, name := range names {
 		f, err := capture.Open(name, stdin)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"golang.org/x/term"
 
+	"github.com/etcdtap/etcdtap/capture"
 	"github.com/etcdtap/etcdtap/capture/owner"
 )
 
@@ -97,8 +99,10 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	checkBuiltin(root)
 	err := root.ExecuteContext(ctx)
 	var usage *usageError
+	var path *fs.PathError
 	switch {
 	case err == nil:
 		return exitOK
@@ -112,6 +116,8 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 			fmt.Fprintf(stderr, "%s\n", harmless(usage.hint))
 		}
 		return exitUsage
+	case errors.As(err, &path) && path.Op == "write" && path.Path == os.Stdout.Name():
+		err = fmt.Errorf("the output cannot be written: %w; send it to where there is room (df -h)", path.Err)
 	}
 	fmt.Fprintf(stderr, "etcdtap: %s\n", harmless(err.Error()))
 	return exitFailure
@@ -168,8 +174,9 @@ Exit status: 0 clean, 1 a failure of etcdtap's own, 2 wrong usage,
 		SuggestionsMinimumDistance: 2,
 		SilenceErrors:              true,
 		SilenceUsage:               true,
-		PersistentPreRun: func(*cobra.Command, []string) {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			e.log = newLogger(e.stderr, e.verbose)
+			return noEmptyLists(cmd.Flags())
 		},
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -180,12 +187,33 @@ Exit status: 0 clean, 1 a failure of etcdtap's own, 2 wrong usage,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.PersistentFlags().BoolVarP(&e.verbose, "verbose", "v", false, "say on standard error what is being done")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return &usageError{err, "run '" + cmd.CommandPath() + " --help' for its flags and an example"}
-	})
+	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newRead(e), newCapture(e), newProxy(e), newDemo(e), newExplain(e), newCheck(e), newProbe(e), newVersion(e))
 	root.AddCommand(docsCommands(e)...)
 	return root
+}
+
+// checkBuiltin has cobra's own commands, help and completion, refuse what they do not know, as ours do. They take root's streams as they are.
+func checkBuiltin(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = func(_ *cobra.Command, args []string) error {
+				if _, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+					return &usageError{fmt.Errorf("there is no command %q", strings.Join(args, " ")), unknownHint(root, args[0])}
+				}
+				return nil
+			}
+		case "completion":
+			c.Args = arguments(0, 0, "the name of a shell (bash, fish, powershell or zsh)")
+			c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+			for _, shell := range c.Commands() {
+				shell.Args = arguments(0, 0, "no arguments")
+			}
+		}
+	}
 }
 
 // unknownHint guesses what was meant.
@@ -193,7 +221,12 @@ func unknownHint(cmd *cobra.Command, word string) string {
 	if s := cmd.SuggestionsFor(word); len(s) > 0 {
 		return "did you mean 'etcdtap " + s[0] + "'? Run 'etcdtap --help' for all commands"
 	}
-	if _, err := os.Stat(word); err == nil {
+	if info, err := os.Stat(word); err == nil && info.Mode().IsRegular() {
+		f, err := capture.Open(word, nil)
+		if err != nil {
+			return "to explain a log: etcdtap explain " + word
+		}
+		f.Close()
 		return "to read a capture file: etcdtap read " + word
 	}
 	return "run 'etcdtap --help' for all commands"
@@ -203,7 +236,11 @@ func unknownHint(cmd *cobra.Command, word string) string {
 func arguments(least, most int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < least || most >= 0 && len(args) > most {
-			return &usageError{fmt.Errorf("%s takes %s, got %d arguments", cmd.CommandPath(), what, len(args)),
+			got := "none"
+			if len(args) > 0 {
+				got = fmt.Sprintf("%q", args)
+			}
+			return &usageError{fmt.Errorf("%s takes %s, got %s", cmd.CommandPath(), what, strings.Trim(got, "[]")),
 				"run '" + cmd.CommandPath() + " --help' for an example"}
 		}
 		return nil
