@@ -150,7 +150,8 @@ var serverCauses = []Cause{
 		Meaning: "etcd could not read its certificate or key, or the two do not belong together. It reads these files anew for each handshake, so half " +
 			"a renewal is enough to break every new connection, while old ones live on.",
 		Wire: "The server answers the ClientHello with alert 80 (internal_error).",
-		Log:  "A `rejected connection` line with `open FILE: no such file or directory` or `tls: private key does not match public key`.",
+		Log: "A `rejected connection` line with `open FILE: no such file or directory`, `tls: private key does not match public key`, or, of a file that is " +
+			"empty or half written, `tls: failed to find any PEM data`.",
 		Causes: []string{
 			"A renewal that replaced the certificate and not yet the key, or the other way round",
 			"A file that was moved, or that etcd's user may not read",

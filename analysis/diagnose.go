@@ -255,6 +255,11 @@ func (v *view) sentAlert(d Direction) *Alert {
 	return nil
 }
 
+// lacksBegin reports whether the capture lacks bytes of the side's part of the handshake.
+func (v *view) lacksBegin(d Direction) bool {
+	return v.f.Stream[d].StartMissed || v.f.Stream[d].EarlyGap
+}
+
 // rejection is the server's alert when it decided the connection, before any of the client's.
 func (v *view) rejection() *Alert {
 	if v.result != OutcomeRejectedByServer {

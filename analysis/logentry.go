@@ -95,11 +95,17 @@ func (x *Explainer) endpoint(e *etcdlog.Entry) Endpoint {
 // findings draws the causes from the text.
 func (x *Explainer) findings(e *LogEntry) []Finding {
 	r := x.rule(e)
+	if r == nil && e.Broken {
+		r = begun(e)
+	}
 	if r == nil {
-		f := findingOf(CodeUnrecognisedRejection, Certain)
-		return []Finding{*f.sawLine(e)}
+		return []Finding{unrecognised(e)}
 	}
 	f := findingOf(r.code, r.confidence)
+	if !r.fits(e.Error) {
+		f.Confidence = min(f.Confidence, Likely)
+		f.add("the line is cut in the middle of its error")
+	}
 	if r.fault != FaultUnknown {
 		f.AtFault = r.fault
 	}
@@ -127,6 +133,16 @@ func (x *Explainer) findings(e *LogEntry) []Finding {
 		out[i+1].sawLine(e)
 	}
 	return out
+}
+
+// unrecognised is for a line whose reason is not in the catalogue, or not in the line.
+func unrecognised(e *LogEntry) Finding {
+	f := findingOf(CodeUnrecognisedRejection, Certain)
+	if e.Broken {
+		f.Meaning = "This log line says that a connection was rejected, and it was cut before it had said why"
+		f.Fix = append([]string{"Get the line whole: `journalctl -u etcd --no-pager | grep 'rejected connection'`, for pods `kubectl logs`; systemctl status and journalctl's pager cut lines"}, f.Fix[1:]...)
+	}
+	return *f.sawLine(e)
 }
 
 // rule finds the rule for the entry's text; nil when none fits.

@@ -35,6 +35,11 @@ var firstWords = [...]struct{ text, name string }{
 // refineOversized decodes the length: two printable characters are bytes 4 and 5 of a plaintext request.
 func refineOversized(f *Finding, e *etcdlog.Entry) []Finding {
 	n := number(between(e.Error, "oversized record received with length ", ""))
+	if n >= 0 && n <= tlswire.MaxPlaintext { // no record of that length is too long
+		f.become(CodeOversizedRecord, Likely)
+		f.add("the line is cut in the middle of the length, which tells plaintext from a broken record")
+		return nil
+	}
 	chars, ok := etcdlog.DecodeLength(n)
 	if !ok || n <= tlswire.MaxCiphertext {
 		return nil
@@ -101,6 +106,8 @@ func refineVersions(f *Finding, e *etcdlog.Entry) []Finding {
 		return false
 	}
 	switch {
+	case len(list) == 0 && e.Broken:
+		f.add("the line is cut before it names them")
 	case len(list) == 0:
 		f.AtFault = FaultClient
 		f.add("it offered none that is known, as SSL 3.0 clients do")
@@ -165,6 +172,24 @@ func parseHex(s string) (uint16, bool) {
 func refineUnreadable(f *Finding, e *etcdlog.Entry) []Finding {
 	if e.Names {
 		f.become(CodeCRLUnreadable, f.Confidence)
+	}
+	return nil
+}
+
+// refineUnparsed: crypto/tls says of a client's certificate that it failed to parse or to verify. An error without such words before it is
+// about a file of etcd's own: the list of revoked certificates once the handshake is over, else its certificate.
+func refineUnparsed(f *Finding, e *etcdlog.Entry) []Finding {
+	asn1 := strings.HasPrefix(e.Error, "asn1: ")
+	switch {
+	case !asn1 && !strings.HasPrefix(e.Error, "x509: "):
+		f.add("the error is Go's verdict on the client's certificate, in words that are not known here: read them in the evidence")
+	case e.Names && asn1:
+		f.become(CodeCRLUnreadable, Certain)
+	case e.Names:
+		f.become(CodeCRLUnreadable, Likely)
+	default:
+		f.become(CodeServerCertUnreadable, Likely)
+		f.add("the error names nothing of the client's, so it is etcd's own file that does not parse")
 	}
 	return nil
 }

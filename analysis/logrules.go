@@ -74,6 +74,7 @@ var serverTexts = [...]textRule{
 		note: "a Go client also withholds a certificate whose issuer is not among the CA names that etcd sends; the log cannot tell the two apart"},
 	{kinds: byServer, words: []string{"certificate signed by unknown authority", "crypto/rsa: verification error"}, code: CodeCARegenerated, confidence: Likely},
 	{kinds: byServer, words: []string{"certificate signed by unknown authority", "ECDSA verification failure"}, code: CodeCARegenerated, confidence: Likely},
+	{kinds: byServer, words: []string{"certificate signed by unknown authority", "Ed25519 verification failure"}, code: CodeCARegenerated, confidence: Likely},
 	{kinds: byServer, words: []string{"insecure algorithm"}, code: CodeClientCertChainInvalid, confidence: Certain},
 	{kinds: byServer, words: []string{"parent certificate cannot sign"}, code: CodeClientCertChainInvalid, confidence: Certain},
 	{kinds: byServer, words: []string{"not authorized to sign"}, code: CodeClientCertChainInvalid, confidence: Certain},
@@ -109,7 +110,12 @@ var serverTexts = [...]textRule{
 	{kinds: byServer, words: []string{"crl", "no such file"}, code: CodeCRLUnreadable, confidence: Certain},
 	{kinds: byServer, words: []string{"open ", "no such file"}, code: CodeServerCertUnreadable, confidence: Certain, refine: refineUnreadable},
 	{kinds: byServer, words: []string{"open ", "permission denied"}, code: CodeServerCertUnreadable, confidence: Certain, refine: refineUnreadable},
+	{kinds: byServer, words: []string{"is a directory"}, code: CodeServerCertUnreadable, confidence: Certain, refine: refineUnreadable},
 	{kinds: byServer, words: []string{"private key does not match public key"}, code: CodeServerCertUnreadable, confidence: Certain},
+	{kinds: byServer, words: []string{"private key type does not match public key type"}, code: CodeServerCertUnreadable, confidence: Certain, note: "the key is of another kind, RSA or ECDSA, than the certificate's"},
+	{kinds: byServer, words: []string{"tls: failed to find "}, code: CodeServerCertUnreadable, confidence: Certain, note: "the file is empty, half written, or holds something else"},
+	{kinds: byServer, words: []string{"found a certificate rather than a key"}, code: CodeServerCertUnreadable, confidence: Certain},
+	{kinds: byServer, words: []string{"failed to parse private key"}, code: CodeServerCertUnreadable, confidence: Certain},
 	{kinds: byServer, words: []string{"invalid signature by the client certificate"}, code: CodeClientCertInvalid, confidence: Certain},
 	{kinds: byServer, words: []string{"failed to parse client"}, code: CodeClientCertInvalid, confidence: Certain},
 	{kinds: byServer, words: []string{"RSA key larger than"}, code: CodeClientCertInvalid, confidence: Certain},
@@ -130,7 +136,8 @@ var serverTexts = [...]textRule{
 	{kinds: byServer, words: []string{"connection timed out"}, code: CodeConnectionReset, confidence: Likely, note: "the kernel gave the connection up: the client, or the way to it, was gone"},
 	{kinds: byServer, words: []string{"no route to host"}, code: CodeConnectionReset, confidence: Likely, note: "the way to the client was gone"},
 	{kinds: byServer, words: []string{"issuer name does not match"}, code: CodeClientCertChainInvalid, confidence: Certain},
-	{kinds: byServer, words: []string{"x509: "}, code: CodeClientCertRefused, confidence: Likely, note: "the error is Go's verdict on the client's certificate, in words that are not known here: read them in the evidence"},
+	{kinds: byServer, words: []string{"asn1: "}, code: CodeClientCertRefused, confidence: Likely, refine: refineUnparsed},
+	{kinds: byServer, words: []string{"x509: "}, code: CodeClientCertRefused, confidence: Likely, refine: refineUnparsed},
 }
 
 // clientTexts are what clients say of etcd: etcdctl, kube-apiserver, grpcurl, curl, and members of each other.
@@ -221,6 +228,38 @@ func (r *textRule) fits(text string) bool {
 		rest = rest[i+len(w):]
 	}
 	return true
+}
+
+// minBegun is how many bytes of a rule's words the end of a cut text has to have: fewer are in many texts.
+const minBegun = 12
+
+// begun finds the rule for what etcd says of a client in a text that was cut in the middle of its words; nil when they may become those of
+// several causes.
+func begun(e *LogEntry) *textRule {
+	text := strings.TrimRight(e.Error, ">.…") // what pagers show for the rest
+	var found *textRule
+	for i := range serverTexts {
+		r := &serverTexts[i]
+		if r.kinds&(1<<e.Kind) == 0 || !r.begins(text) {
+			continue
+		}
+		if found != nil && found.code != r.code {
+			return nil
+		}
+		found = r
+	}
+	return found
+}
+
+// begins reports whether the text ends within the rule's first words.
+func (r *textRule) begins(text string) bool {
+	w := r.words[0]
+	for n := min(len(w), len(text)); n >= minBegun; n-- {
+		if strings.HasSuffix(text, w[:n]) {
+			return true
+		}
+	}
+	return false
 }
 
 // between returns what stands in s between after and before, "" when they are not there.

@@ -129,6 +129,7 @@ var serverRows = [...]textRow{
 	{zapLine(server114 + unknownCA), CodeClientCertUntrusted, Certain, FaultClient, "", nil},
 	{capnsLine(server113 + unknownCA), CodeClientCertUntrusted, Certain, FaultClient, "", nil},
 	{zapLine(server120 + unknownCA + ` (possibly because of "crypto/rsa: verification error" while trying to verify candidate authority certificate "etcd-ca")`), CodeCARegenerated, Likely, FaultUnknown, "", nil},
+	{zapLine(server120 + unknownCA + ` (possibly because of "x509: Ed25519 verification failure" while trying to verify candidate authority certificate "etcd-ca")`), CodeCARegenerated, Likely, FaultUnknown, "", nil},
 	{capnsLine(server113 + unknownCA + ` (possibly because of "x509: ECDSA verification failure" while trying to verify candidate authority certificate "etcd-ca")`), CodeCARegenerated, Likely, FaultUnknown, "", nil},
 	{zapLine(server120 + unknownCA + ` (possibly because of "x509: cannot verify signature: insecure algorithm SHA1-RSA" while trying to verify candidate authority certificate "etcd-ca")`), CodeClientCertChainInvalid, Certain, FaultClient, "", nil},
 	{zapLine(server120 + unknownCA + ` (possibly because of "x509: invalid signature: parent certificate cannot sign this kind of certificate" while trying to verify candidate authority certificate "etcd-ca")`), CodeClientCertChainInvalid, Certain, FaultClient, "", nil},
@@ -172,6 +173,19 @@ var serverRows = [...]textRow{
 	{zapLine("open /etc/etcd/server.crt: no such file or directory"), CodeServerCertUnreadable, Certain, FaultServer, "", nil},
 	{zapLine("open /etc/etcd/server.key: permission denied"), CodeServerCertUnreadable, Certain, FaultServer, "", nil},
 	{zapLine("tls: private key does not match public key"), CodeServerCertUnreadable, Certain, FaultServer, "", nil},
+	{zapLine("tls: private key type does not match public key type"), CodeServerCertUnreadable, Certain, FaultServer, "of another kind", nil},
+	{zapLine("tls: failed to find any PEM data in certificate input"), CodeServerCertUnreadable, Certain, FaultServer, "half written", nil},
+	{zapLine("tls: failed to find any PEM data in key input"), CodeServerCertUnreadable, Certain, FaultServer, "half written", nil},
+	{zapLine("tls: failed to find certificate PEM data in certificate input, but did find a private key; PEM inputs may have been switched"), CodeServerCertUnreadable, Certain, FaultServer, "something else", nil},
+	{zapLine("tls: found a certificate rather than a key in the PEM for the private key"), CodeServerCertUnreadable, Certain, FaultServer, "", nil},
+	{zapLine("tls: failed to parse private key"), CodeServerCertUnreadable, Certain, FaultServer, "", nil},
+	{zapLine("read /etc/etcd/server.crt: is a directory"), CodeServerCertUnreadable, Certain, FaultServer, "", nil},
+	{zapNamedLine("read /etc/etcd/crl: is a directory"), CodeCRLUnreadable, Certain, FaultServer, "", nil},
+	{zapLine("x509: malformed certificate"), CodeServerCertUnreadable, Likely, FaultServer, "nothing of the client's", nil},
+	{zapNamedLine("x509: unsupported crl version"), CodeCRLUnreadable, Likely, FaultServer, "", nil},
+	{zapNamedLine("asn1: structure error: tags don't match (16 vs {class:1 tag:8 length:101 isCompound:true}) CertificateList @2"), CodeCRLUnreadable, Certain, FaultServer, "", nil},
+	{zapLine("asn1: structure error: length too large"), CodeServerCertUnreadable, Likely, FaultServer, "", nil},
+	{zapLine("tls: failed to parse client certificate: asn1: structure error: length too large"), CodeClientCertInvalid, Certain, FaultClient, "", nil},
 	{zapLine("tls: invalid signature by the client certificate: crypto/rsa: verification error"), CodeClientCertInvalid, Certain, FaultClient, "", nil},
 	{zapLine("tls: failed to parse client certificate: x509: malformed certificate"), CodeClientCertInvalid, Certain, FaultClient, "", nil},
 	{zapLine("tls: client sent certificate containing RSA key larger than 8192 bits"), CodeClientCertInvalid, Certain, FaultClient, "", nil},
@@ -413,6 +427,36 @@ func TestPeerCommands(t *testing.T) {
 	for _, want := range []string{"openssl s_client -connect HOST:2380 ", "etcdctl --endpoints=https://HOST:2379 "} {
 		if !strings.Contains(fix, want) {
 			t.Errorf("%q is not in:\n%s", want, fix)
+		}
+	}
+}
+
+// TestCutLines: of a line that was cut, as pagers and terminals do, no more is said than what is left of it tells.
+func TestCutLines(t *testing.T) {
+	whole := zapLine("ERROR")
+	before, _, _ := strings.Cut(whole, "ERROR")
+	for _, tt := range []struct {
+		line       string
+		code       Code
+		confidence Confidence
+		says       string
+		never      string // in no meaning
+	}{
+		{whole[:strings.Index(whole, `"server-name"`)], CodeUnrecognisedRejection, Certain, "cut before it had said why", "nothing in this catalogue"},
+		{before + "EO", CodeUnrecognisedRejection, Certain, "cut before it had said why", ""},
+		{before + "tls: first record does not look like a T>", CodePlaintextToTLS, Likely, "cut in the middle of its error", ""},
+		{before + "tls: client didn't provide a cer...", CodeClientCertMissing, Likely, "cut in the middle of its error", ""},
+		{before + "remote error: tls: unknown certificate author…", CodeServerCertRefused, Certain, "", ""},
+		{before + "remote error: tls: ", CodeUnrecognisedRejection, Certain, "cut before it had said why", ""},
+		{before + server120 + "x509: certificate si", CodeClientCertRefused, Likely, "", ""},
+		{before + "tls: oversized record received with length 205", CodeOversizedRecord, Likely, "cut in the middle of the length", ""},
+		{before + "tls: client offered only unsupported versions: [", CodeVersionMismatch, Certain, "cut before it names them", "SSL 3.0"},
+		{before + "tls: a text of the future", CodeUnrecognisedRejection, Certain, "cut before it had said why", ""},
+		{zapLine("tls: a text of the future"), CodeUnrecognisedRejection, Certain, "nothing in this catalogue", "cut"},
+	} {
+		f := explain(t, tt.line).Findings[0]
+		if f.Code != tt.code || f.Confidence != tt.confidence || !strings.Contains(f.Meaning, tt.says) || tt.never != "" && strings.Contains(f.Meaning, tt.never) {
+			t.Errorf("%s, %v: %s\n%s", f.Code, f.Confidence, f.Meaning, tt.line)
 		}
 	}
 }

@@ -44,6 +44,7 @@ func TestClaimsNoMore(t *testing.T) {
 		{"the same at the peer port", closedByNotify(), "peer", OutcomeEstablished, "", CodePeerSANMismatch},
 		{"closed at once after the handshake, with a certificate for its address", closedAtOnce(), "peer", OutcomeEstablished, CodeClientCertRevoked, CodePeerSANMismatch},
 		{"a client that finds a signature wrong only after its own part", slices.Concat(healthy12()[:2], transcript{client(handshake(cke)), client(alert(alertDecryptError))}).and(finBy(FromClient)...), "", OutcomeRejectedByClient, CodeClientAlert, CodeServerCertRefused},
+		{"a server's alert about the suite after its certificate, in a capture that begins late", refusedByHalf(), "", OutcomeRejectedByServer, CodeServerAlert, CodeClientCertRefused},
 		{"good ALPN, refused all the same", helloRefusedWith(modern, alertNoApplicationProtocol), "", OutcomeRejectedByServer, CodeServerAlert, CodeALPNMismatch},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -69,6 +70,45 @@ func TestClaimsNoMore(t *testing.T) {
 				t.Errorf("no %s among %v", tt.code, c.Findings)
 			}
 		})
+	}
+}
+
+// refusedByHalf is a server that finds after its certificate that it cannot sign; the capture begins after the SYNs.
+func refusedByHalf() transcript {
+	return transcript{
+		loses(FromClient, -1), client(handshake(clientHello(modern))), loses(FromServer, -1),
+		server(handshake(serverHello12(v12, 0xc02f)), handshake(certificateMessage(testPKI().server.Certificate[0])), alert(alertHandshakeFailure)),
+	}.and(finBy(FromServer)...)
+}
+
+// TestAlertAlone: where the capture has nothing of a handshake but the alert that ended it, as with a short snapshot length, what the alert
+// can only mean is said.
+func TestAlertAlone(t *testing.T) {
+	for _, tt := range []struct {
+		from     Direction
+		alert    tlswire.AlertCode
+		want     Code
+		sureness Confidence
+	}{
+		{FromServer, alertProtocolVersion, CodeVersionMismatch, Likely},
+		{FromServer, alertNoApplicationProtocol, CodeALPNMismatch, Likely},
+		{FromServer, alertUnknownCA, CodeClientCertRefused, Likely},
+		{FromServer, alertBadCertificate, CodeClientCertRefused, Likely},
+		{FromServer, alertCertExpired, CodeClientCertRefused, Likely},
+		{FromServer, alertHandshakeFailure, CodeServerAlert, Certain},
+		{FromClient, alertUnknownCA, CodeServerCertRefused, Certain},
+		{FromClient, alertBadCertificate, CodeServerCertRefused, Certain},
+		{FromClient, alertInternalError, CodeClientAlert, Certain},
+	} {
+		script := transcript{
+			client(handshake(clientHello(modern))[:30]), loses(FromClient, 300),
+			server(handshake(serverHello12(v12, 0xc02b))[:30]), loses(FromServer, 1300),
+			loses(FromClient, 1600), says(tt.from, alert(tt.alert)),
+		}.and(finBy(tt.from)...)
+		c := script.diagnosed(testServer)
+		if f := c.Findings[0]; f.Code != tt.want || f.Confidence != tt.sureness {
+			t.Errorf("%v of the %v: %s, %v", tt.alert, tt.from, f.Code, f.Confidence)
+		}
 	}
 }
 

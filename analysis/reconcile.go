@@ -12,7 +12,12 @@ import (
 // sharper lists for a code drawn from packets the codes of a log line that say the same more exactly.
 func sharper(packets Code) []Code {
 	switch packets {
-	case CodeClientCertRefused, CodeClientCertNotAllowed, CodeClientCertMissing, CodeServerAlert:
+	case CodeServerAlert: // one that nothing in the packets explains: whatever etcd sends an alert for
+		return append(sharper(CodeClientCertRefused), CodeVersionMismatch, CodeCipherMismatch, CodeGroupMismatch, CodeSignatureAlgorithmMismatch, CodeALPNMismatch,
+			CodeSSLv2Hello, CodeOversizedRecord, CodeMalformedHandshake, CodeRecordDesync, CodeRecordMACFailure, CodeServerCertUnreadable)
+	case CodeClientAlert:
+		return []Code{CodeServerCertRefused}
+	case CodeClientCertRefused, CodeClientCertNotAllowed, CodeClientCertMissing:
 		return []Code{CodeClientCertMissing, CodeClientCertUntrusted, CodeClientCertExpired, CodeClientCertKeyUsage, CodeClientCertChainInvalid,
 			CodeClientCertInvalid, CodeClientCertNotAllowed, CodeClientCertRevoked, CodeCARegenerated, CodeCRLUnreadable, CodeFIPSRefused, CodeMalformedClientHello}
 	case CodeClientCertUntrusted:
@@ -45,7 +50,7 @@ func coarser(log Code) []Code {
 	case CodeMalformedHandshake:
 		return []Code{CodeMalformedClientHello, CodeOversizedRecord, CodeRecordDesync}
 	case CodeServerCertRefused:
-		return []Code{CodeServerNameMismatch, CodeServerCertExpired, CodeServerCertUntrusted, CodeClientAlert}
+		return []Code{CodeServerNameMismatch, CodeServerCertExpired, CodeServerCertUntrusted}
 	case CodeClientAlert:
 		return []Code{CodeServerCertRefused}
 	case CodeCipherMismatch:
@@ -56,6 +61,8 @@ func coarser(log Code) []Code {
 		return []Code{CodeConnectionWithoutData, CodeNoReply}
 	case CodeClientCertUntrusted:
 		return []Code{CodeCARegenerated, CodeClientCertChainInvalid}
+	case CodeClientCertRefused: // in words that are not known, or cut
+		return sharper(CodeClientCertRefused)
 	}
 	return nil
 }

@@ -34,6 +34,10 @@ func TestReconcile(t *testing.T) {
 		{"a guess gives way", []Finding{guess(CodeALPNMismatch)}, server120 + unknownCA, []string{"client-cert-untrusted certain", "alpn-mismatch likely"}, 1, true},
 		{"an expired server certificate stands beside", []Finding{sure(CodeServerCertExpired)}, "tls: client didn't provide a certificate", []string{"server-cert-expired certain", "client-cert-missing certain"}, 0, false},
 		{"the text is not known", []Finding{guess(CodeClientCertRefused)}, "tls: a text of the future", []string{"client-cert-refused likely", "unrecognised-rejection certain"}, 0, false},
+		{"an alert that the packets do not explain, for the hello was not captured", []Finding{sure(CodeServerAlert)}, "tls: client offered only unsupported versions: [302 301]", []string{"version-mismatch certain"}, 1, false},
+		{"another", []Finding{sure(CodeServerAlert)}, "tls: no cipher suite supported by both client and server", []string{"cipher-mismatch certain"}, 1, false},
+		{"a client's alert at a place that cannot be told", []Finding{sure(CodeClientAlert)}, "remote error: tls: bad certificate", []string{"server-cert-refused certain"}, 1, false},
+		{"the packets say more exactly what is refused", []Finding{sure(CodeClientCertUntrusted)}, server120 + "x509: a text of the future", []string{"client-cert-untrusted certain"}, 1, false},
 		{"abandoned is no EOF without data", []Finding{sure(CodeHandshakeAbandoned)}, "EOF", []string{"handshake-abandoned certain"}, 1, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -109,7 +109,7 @@ func (v *view) clientCertRefused() {
 	}
 	c := &v.f.TLS.Certificates[FromClient]
 	if len(c.Chain) == 0 {
-		if c.Visibility == Missed && v.f.TLS.ServerHello != nil && v.f.TLS.Version < tlswire.VersionTLS13 {
+		if c.Visibility == Missed && v.maybeOfCertificate(a) {
 			v.add(CodeClientCertRefused, Likely, "the server refused the client's certificate with the alert "+a.Code.String()+"; the certificate itself is not in the capture").sawAlert(a)
 		}
 		return
@@ -122,6 +122,21 @@ func (v *view) clientCertRefused() {
 		}
 	}
 	v.refusedUnseen(a)
+}
+
+// certificateOnly lists the alerts that servers send for nothing but a client's certificate.
+var certificateOnly = []tlswire.AlertCode{alertBadCertificate, alertUnsupportedCert, alertCertRevoked, alertCertExpired, alertCertUnknown, alertUnknownCA}
+
+// maybeOfCertificate reports whether a server's alert in clear can be its answer to a client's certificate that is not in the capture: some
+// say so themselves, others may be about the ClientHello as long as the server has not ended its part.
+func (v *view) maybeOfCertificate(a *Alert) bool {
+	t, s := v.f.TLS, &v.f.Stream[FromServer]
+	sure := slices.Contains(certificateOnly, a.Code)
+	if t.ServerHello == nil {
+		return sure && v.lacksBegin(FromServer)
+	}
+	whole := s.Missed == 0 && (s.StartMissed || !s.EarlyGap) // since its hello
+	return t.Version < tlswire.VersionTLS13 && (sure || t.HelloDone || t.ClientKeyExchange || !whole)
 }
 
 // clientSubject names the client's certificate for a sentence.

@@ -200,7 +200,7 @@ func (v *view) peerSANMismatch() {
 
 // perhapsRevoked: what is left to close for at once, after the handshake.
 func (v *view) perhapsRevoked(where string) {
-	f := v.add(CodeClientCertRevoked, Possible, "the handshake completed and the server closed at once, without a byte of data: after the handshake etcd looks only at the certificate revocation list "+where)
+	f := v.add(CodeClientCertRevoked, Possible, "the handshake completed and the server closed at once, without a byte of data: after the handshake etcd looks only at the certificate revocation list "+where+"; when this happens to every client, etcd cannot read it (crl-unreadable)")
 	f.Severity = Warning
 	v.sawClose(f, FromServer)
 }

@@ -23,7 +23,7 @@ func (v *view) serverLeaf() *x509.Certificate {
 // refusedByClient is the client's alert when it is about the server's certificate, in clear; inferred reports the same from the
 // shape of TLS 1.3.
 func (v *view) refusedByClient() (a *Alert, inferred bool) {
-	if v.result != OutcomeRejectedByClient || v.f.TLS.ServerHello == nil {
+	if v.result != OutcomeRejectedByClient || v.f.TLS.ServerHello == nil && !v.lacksBegin(FromServer) {
 		return nil, false
 	}
 	if a := v.sentAlert(FromClient); a != nil {
