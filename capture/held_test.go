@@ -93,7 +93,7 @@ func TestHeldIsCounted(t *testing.T) {
 		held := r.active.length * heldByConnection
 		for _, x := range r.attachments {
 			if x != nil {
-				held += x.conn.Held() + x.listed()
+				held += x.conn.Held() + x.listed
 			}
 		}
 		if held != r.held {

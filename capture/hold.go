@@ -25,9 +25,12 @@ type held struct {
 // bytesOfHeld is what a piece takes in a list, which grows by more than it needs. Its bytes, if it has any, are counted as lent.
 const bytesOfHeld = 2 * int(unsafe.Sizeof(held{}))
 
-// listed is how many bytes the lists of what came before its turn take, or did when they were longest: they do not shrink.
-func (x *attachment) listed() int {
-	return bytesOfHeld * (int(x.store[0].mostHeld) + int(x.store[1].mostHeld))
+// list counts what the list of what came before its turn takes, or did when it was longest: it does not shrink.
+func (l *lane) list() {
+	if n := len(l.s.held) - l.s.mostHeld; n > 0 {
+		l.s.mostHeld += n
+		l.x.listed += n * bytesOfHeld
+	}
 }
 
 // untilHeld is how many of the next n bytes were not seen before.
@@ -68,7 +71,7 @@ func (l *lane) hold(p stretch) (fresh int) {
 	if fresh > 0 && !inTurn {
 		l.x.outOfOrder++
 	}
-	l.s.mostHeld = max(l.s.mostHeld, uint16(len(l.s.held)))
+	l.list()
 	for l.s.heldBytes > maxHeldBytes || len(l.s.held) > maxHeldPieces {
 		l.fillHole()
 	}
@@ -254,6 +257,7 @@ func (x *attachment) empty(b *buffers) {
 	for d := range x.store {
 		x.store[d].empty(b)
 	}
+	x.listed = 0
 }
 
 // empty gives the buffers back and makes the store ready for another stream.

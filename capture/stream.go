@@ -69,7 +69,8 @@ type attachment struct {
 	conflictPacket int64
 	outOfOrder     int64
 	truncated      int64
-	held           int      // bytes that conn holds and lists take, as counted in Tracker.held
+	listed         int      // bytes that the lists of what came before its turn take
+	held           int      // bytes that conn holds, and these, as counted in Tracker.held
 	settled        bool     // conn's fate is
 	store          [2]store // by Direction
 }
@@ -81,7 +82,7 @@ type store struct {
 	heldBytes int    // stored in held
 	kept      []byte // the stream's first bytes, as long as nothing of them was missing
 	keptEnded bool   // no more is kept
-	mostHeld  uint16 // pieces in held at one time
+	mostHeld  int    // pieces in held at one time
 	jump      uint32 // end of a segment that was implausibly far ahead; valid iff jumped
 	jumped    bool
 	waited    int32 // packets since the hole was acknowledged; 0 while it is not

@@ -311,7 +311,7 @@ func (t *Tracker) data(c *connection, d analysis.Direction, s *Segment, seq uint
 	}
 	l.answers(s)
 	l.arrive(stretch{seq, s.Length, s.Payload})
-	held := l.x.conn.Held() + l.x.listed()
+	held := l.x.conn.Held() + l.x.listed
 	t.held += held - l.x.held
 	l.x.held = held
 	return d
