@@ -31,7 +31,7 @@ func TestProxyRaft(t *testing.T) {
 	at := [2]string{"127.0.0.1:12380", "127.0.0.2:12380"}
 	var proxies [2]*forwarder
 	proxy := func(i int) *forwarder {
-		return proxying(t, fmt.Sprintf("--map=%s=127.0.0.%d:%d,role=peer", at[i], i+1, l.Ports.Peer), "-o", "json", "--drain-timeout=-1s")
+		return proxying(t, fmt.Sprintf("--map=%s=127.0.0.%d:%d,role=peer", at[i], i+1, l.Ports.Peer), "-o", "json", "--drain-timeout=0")
 	}
 	for i := range proxies {
 		proxies[i] = proxy(i)
@@ -143,7 +143,7 @@ func TestProxyMany(t *testing.T) {
 		t.Fatal(err)
 	}
 	metrics := freeAddress(t)
-	p := proxying(t, "--map=127.0.0.1:0="+serveStream(t), "-o", "json", "--processes=false", "--metrics="+metrics, "--first-byte-timeout=-1s")
+	p := proxying(t, "--map=127.0.0.1:0="+serveStream(t), "-o", "json", "--processes=false", "--metrics="+metrics, "--first-byte-timeout=0")
 	before := p.usage(t)
 	open := make([]net.Conn, connections)
 	defer func() {

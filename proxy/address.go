@@ -57,7 +57,7 @@ func ParseAddress(s string) (Address, error) {
 func ParseMap(s string) (Map, error) {
 	listen, upstream, ok := strings.Cut(s, "=")
 	if !ok {
-		return Map{}, fmt.Errorf("%q is no map: want LISTEN=UPSTREAM, as 127.0.0.1:12379=127.0.0.1:2379", s)
+		return Map{}, fmt.Errorf("%.40q is no map: want LISTEN=UPSTREAM, as 127.0.0.1:12379=127.0.0.1:2379", s)
 	}
 	l, err := ParseAddress(listen)
 	if err != nil {

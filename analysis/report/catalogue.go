@@ -12,24 +12,30 @@ import (
 // pasted.
 const pageWidth = 100
 
-// CausePage writes a cause's page for a terminal, as `etcdtap explain CODE` shows it. The error is the writer's.
-func CausePage(w io.Writer, c analysis.Cause) error {
+// CausePage writes a cause's page for a terminal of that many columns, as `etcdtap explain CODE` shows it; 0 means 100, which is also the
+// most that is used. The error is the writer's.
+func CausePage(w io.Writer, c analysis.Cause, width int) error {
+	if width == 0 {
+		width = pageWidth
+	}
+	width = min(max(width, leastWidth), pageWidth)
 	var b strings.Builder
+	wrap := func(text, first, rest string) { b.Write(appendWrapped(nil, text, first, rest, width)) }
 	fmt.Fprintf(&b, "%s: %s\n%s\n", c.Code, c.Title, standing(c))
 	for _, s := range sections(c) {
 		fmt.Fprintf(&b, "\n%s\n", s.title)
-		wrap(&b, s.text, "  ", "  ")
+		wrap(s.text, "  ", "  ")
 	}
 	if len(c.Causes) > 0 {
 		b.WriteString("\nUsual causes\n")
 	}
 	for _, cause := range c.Causes {
-		wrap(&b, cause, "  - ", "    ")
+		wrap(cause, "  - ", "    ")
 	}
 	b.WriteString("\nWhat to do\n")
 	for i, fix := range c.Fixes {
 		prose, command := splitCommand(fix)
-		wrap(&b, prose, fmt.Sprintf("  %d. ", i+1), "     ")
+		wrap(prose, fmt.Sprintf("  %d. ", i+1), "     ")
 		if command != "" {
 			fmt.Fprintf(&b, "       %s\n", command)
 		}
@@ -38,12 +44,12 @@ func CausePage(w io.Writer, c analysis.Cause) error {
 		b.WriteString("\nEasily mistaken for it\n")
 	}
 	for _, code := range c.See {
-		wrap(&b, fmt.Sprintf("%s: %s", code, titleOf(code)), "  ", "    ")
+		wrap(fmt.Sprintf("%s: %s", code, titleOf(code)), "  ", "    ")
 	}
 	if words := wordsOf(c); len(words) > 0 {
 		b.WriteString("\nWords\n")
 		for _, word := range words {
-			wrap(&b, word.term+": "+word.meaning, "  ", "    ")
+			wrap(word.term+": "+word.meaning, "  ", "    ")
 		}
 	}
 	_, err := io.WriteString(w, b.String())
@@ -150,9 +156,4 @@ func splitCommand(fix string) (prose, command string) {
 		return fix, ""
 	}
 	return strings.TrimSuffix(head[:i], " "), head[i+1:]
-}
-
-// wrap writes text in lines of at most pageWidth columns. The first line begins with first, the others with rest.
-func wrap(b *strings.Builder, text, first, rest string) {
-	b.Write(appendWrapped(nil, text, first, rest, pageWidth))
 }

@@ -138,6 +138,9 @@ func (e *environment) capture(ctx context.Context, args []string, f *captureFlag
 	}
 	if expression != "" && capture.HasPcap {
 		if _, err := capture.NewFilter(expression); err != nil {
+			if f.filterFile != "" { // what is in it may be a secret, when it is the wrong file
+				err = fmt.Errorf("the filter expression in %s: %w", f.filterFile, errors.Unwrap(err))
+			}
 			return &usageError{err, "for example 'host 10.0.0.7 and tcp port 2380'; see pcap-filter(7)"}
 		}
 	}

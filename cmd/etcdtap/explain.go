@@ -93,7 +93,7 @@ func (e *environment) explain(ctx context.Context, args []string, f *explainFlag
 			if f.format.output == "json" {
 				return errPagesAreText
 			}
-			return report.CausePage(e.stdout, c)
+			return report.CausePage(e.stdout, c, f.format.text(e).Width)
 		}
 		if _, err := os.Stat(args[0]); err != nil && looksLikeCode(args[0]) {
 			return unknownCode(args[0])

@@ -178,7 +178,7 @@ func checkMetricsAddress(addr string) error {
 	if err == nil {
 		_, err = net.LookupPort("tcp", port)
 	}
-	if err != nil {
+	if err != nil || port == "" {
 		return &usageError{fmt.Errorf("--metrics expects HOST:PORT or :PORT, got %q", addr), "for example --metrics 127.0.0.1:9379"}
 	}
 	return nil

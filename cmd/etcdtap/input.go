@@ -108,6 +108,9 @@ func (r *reader) warnings() []string {
 		if n := s.Malformed + s.TooLong; n > 0 {
 			w = append(w, fmt.Sprintf("%d lines of the key logs could not be read: connections may stay hidden for that", n))
 		}
+		if len(k.logs) > 0 && k.asked && !k.found {
+			w = append(w, "the key logs know none of the connections, so nothing was decrypted: expected what client or server wrote (SSLKEYLOGFILE) while these packets were captured")
+		}
 		if s.Forgotten > 0 {
 			w = append(w, fmt.Sprintf("the key logs have more connections than are kept, and the secrets of %d were forgotten: cut them to the time of the capture", s.Forgotten))
 		}

@@ -22,6 +22,8 @@ type keys struct {
 	taken  []int // by file: secrets blocks read
 	embed  keylog.Log
 	others int64 // secrets blocks that are no TLS key log
+	asked  bool  // a connection wanted its secrets
+	found  bool  // and was known
 	err    error // the first of reading a key log that had been opened
 	block  []byte
 }
@@ -89,12 +91,14 @@ func (k *keys) Len() int {
 
 // Lookup finds a connection's secrets. What the key logs have got since the last time is read when it is not known.
 func (k *keys) Lookup(clientRandom [32]byte) (keylog.Secrets, bool) {
+	k.asked = true
 	s, ok := k.known(clientRandom)
-	if ok && s.Complete() {
-		return s, true
+	if !ok || !s.Complete() {
+		k.grow()
+		s, ok = k.known(clientRandom)
 	}
-	k.grow()
-	return k.known(clientRandom)
+	k.found = k.found || ok
+	return s, ok
 }
 
 func (k *keys) known(clientRandom [32]byte) (keylog.Secrets, bool) {

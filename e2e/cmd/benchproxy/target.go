@@ -91,7 +91,7 @@ func (b *bench) contenders() (list []*target, err error) {
 		args []string
 	}{{"etcdtap", []string{"--processes=false"}}, {"etcdtap, naming processes", nil}} {
 		list = append(list, &target{name: v.name, config: func(listen, upstream string) (string, []string) {
-			return "", slices.Concat([]string{etcdtap, "proxy", "--listen", listen, "--upstream", upstream, "--drain-timeout=-1s"}, v.args, b.extra)
+			return "", slices.Concat([]string{etcdtap, "proxy", "--listen", listen, "--upstream", upstream, "--drain-timeout=0"}, v.args, b.extra)
 		}})
 	}
 	return list, nil
