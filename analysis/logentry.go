@@ -100,6 +100,9 @@ func (x *Explainer) findings(e *LogEntry) []Finding {
 	if r == nil {
 		return []Finding{unrecognised(e)}
 	}
+	if e.rulesOut(r.code) && len(r.also) > 0 {
+		r = r.next()
+	}
 	f := findingOf(r.code, r.confidence)
 	if !r.fits(e.Error) {
 		f.Confidence = min(f.Confidence, Likely)
@@ -210,9 +213,16 @@ func (e *LogEntry) peerCommands() {
 	}
 }
 
-// rulesOut reports whether the line excludes an alternative.
+// rulesOut reports whether the line excludes a cause that its error alone allows.
 func (e *LogEntry) rulesOut(c Code) bool {
-	return c == CodePlaintextToTLS && e.Kind == etcdlog.KindServerHandshake && e.Endpoint == EndpointPeer
+	client := byClient&(1<<e.Kind) != 0
+	switch c {
+	case CodePlaintextToTLS:
+		return e.Kind == etcdlog.KindServerHandshake && e.Endpoint == EndpointPeer || client && strings.Contains(e.Error, `"https://`)
+	case CodeGRPCToPeerPort:
+		return client && e.Endpoint == EndpointClient
+	}
+	return false
 }
 
 // maxEvidenceText bounds the quoted part of a line, in bytes.
