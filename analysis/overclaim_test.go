@@ -73,6 +73,18 @@ func TestClaimsNoMore(t *testing.T) {
 	}
 }
 
+// TestSpliced: who goes on with a connection that began elsewhere speaks TLS, and is not told to.
+func TestSpliced(t *testing.T) {
+	f := handmade()["data first"].diagnosed(testServer).Findings[0]
+	if fix := strings.Join(f.Fix, " "); strings.Contains(fix, "Use https") || !strings.Contains(fix, "load balancer") {
+		t.Errorf("%s: %s", f.Title, fix)
+	}
+	f = handmade()["plaintext after"].diagnosed(testServer).Findings[0]
+	if !strings.Contains(f.Meaning, `("`) {
+		t.Errorf("the text is not read: %s", f.Meaning)
+	}
+}
+
 // refusedByHalf is a server that finds after its certificate that it cannot sign; the capture begins after the SYNs.
 func refusedByHalf() transcript {
 	return transcript{
