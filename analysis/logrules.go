@@ -267,6 +267,25 @@ func begun(e *LogEntry) *textRule {
 	return found
 }
 
+// within finds the rule for a rejection in a form that is not known, by the words of an error anywhere in it, and what of the line is that
+// error; nil when there are none.
+func within(line string) (*textRule, string) {
+	kind := etcdlog.KindServerHandshake
+	if strings.Contains(line, "rejected connection") {
+		kind = etcdlog.KindRejected
+	}
+	for i := range serverTexts {
+		r := &serverTexts[i]
+		if w := r.words[0]; r.kinds&(1<<kind) != 0 && len(w) >= minBegun {
+			if at := strings.Index(line, w); at >= 0 && r.fits(line[at:]) {
+				err, _, _ := strings.Cut(line[at:], `"`)
+				return r, strings.TrimRight(err, `\`)
+			}
+		}
+	}
+	return nil, ""
+}
+
 // begins reports whether the text ends within the rule's first words.
 func (r *textRule) begins(text string) bool {
 	w := r.words[0]

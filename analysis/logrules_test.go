@@ -466,3 +466,23 @@ func TestCutLines(t *testing.T) {
 		}
 	}
 }
+
+// TestUnknownForms: an error is found by its words where the form of its line is not known.
+func TestUnknownForms(t *testing.T) {
+	for _, tt := range []struct {
+		line string
+		code Code
+	}{
+		{`ts="2026-11-23T07:38:25.675Z" level=warn msg="rejected connection" remote-addr=10.0.0.7:44054 error="` + noRecord + `"`, CodePlaintextToTLS},
+		{`"2026-11-23","{""level"":""warn"",""msg"":""rejected connection"",""error"":""tls: oversized record received with length 22617""}"`, CodeProxyProtocolToTLS},
+		{`        "MESSAGE" : "{\"msg\":\"rejected connection\",\"error\":\"tls: client offered only unsupported versions: [302 301]\"}",`, CodeVersionMismatch},
+		{`the server said: ServerHandshake(10.0.0.7:44054) failed: ` + noRecord, CodeGRPCToPeerPort},
+		{`level=warn msg="rejected connection" error="a text of the future"`, CodeUnrecognisedRejection},
+		{`level=warn msg="rejected connection" error="EOF"`, CodeUnrecognisedRejection},
+	} {
+		f := explain(t, tt.line).Findings[0]
+		if f.Code != tt.code || tt.code != CodeUnrecognisedRejection && (f.Confidence > Likely || !strings.Contains(f.Meaning, "found by its words")) {
+			t.Errorf("%s, %v: %s\n%s", f.Code, f.Confidence, f.Meaning, tt.line)
+		}
+	}
+}
