@@ -94,18 +94,14 @@ func (x *Explainer) endpoint(e *etcdlog.Entry) Endpoint {
 
 // findings draws the causes from the text.
 func (x *Explainer) findings(e *LogEntry) []Finding {
-	r := x.rule(e)
-	if r == nil && e.Broken {
-		r = begun(e)
-	}
+	r, said := x.saying(e)
 	if r == nil {
 		return []Finding{unrecognised(e)}
 	}
-	f := findingOf(r.code, r.confidence)
-	if !r.fits(e.Error) {
-		f.Confidence = min(f.Confidence, Likely)
-		f.add("the line is cut in the middle of its error")
+	if e.rulesOut(r.code) && len(r.also) > 0 {
+		r = r.next()
 	}
+	f := findingOf(r.code, r.confidence)
 	if r.fault != FaultUnknown {
 		f.AtFault = r.fault
 	}
@@ -115,8 +111,9 @@ func (x *Explainer) findings(e *LogEntry) []Finding {
 	f.sawLine(e)
 	var others []Finding
 	if r.refine != nil {
-		others = r.refine(&f, &e.Entry)
+		others = r.refine(&f, said)
 	}
+	f.hedge(r, e)
 	x.context(&f, e)
 	x.deployed(&f, e)
 	out := append(make([]Finding, 0, 1+len(others)+len(r.also)), f)
@@ -133,6 +130,35 @@ func (x *Explainer) findings(e *LogEntry) []Finding {
 		out[i+1].sawLine(e)
 	}
 	return out
+}
+
+// saying finds the rule for an entry, with its error as the rule is to read it: of a line that was cut or whose form is not known, by what of
+// its words is there.
+func (x *Explainer) saying(e *LogEntry) (*textRule, *etcdlog.Entry) {
+	r := x.rule(e)
+	switch {
+	case r != nil:
+	case e.Kind == etcdlog.KindUnrecognised:
+		said := e.Entry
+		r, said.Error = within(e.Text)
+		return r, &said
+	case e.Broken:
+		r = begun(e)
+	}
+	return r, &e.Entry
+}
+
+// hedge says of a finding that it does not rest on the whole of an error.
+func (f *Finding) hedge(r *textRule, e *LogEntry) {
+	switch {
+	case e.Kind == etcdlog.KindUnrecognised:
+		f.add("the line is of a form that is not known, and its error was found by its words")
+	case !r.fits(e.Error):
+		f.add("the line is cut in the middle of its error")
+	default:
+		return
+	}
+	f.Confidence = min(f.Confidence, Likely)
 }
 
 // unrecognised is for a line whose reason is not in the catalogue, or not in the line.
@@ -209,9 +235,16 @@ func (x *Explainer) peerCommands(findings []Finding) {
 	}
 }
 
-// rulesOut reports whether the line excludes an alternative.
+// rulesOut reports whether the line excludes a cause that its error alone allows.
 func (e *LogEntry) rulesOut(c Code) bool {
-	return c == CodePlaintextToTLS && e.Kind == etcdlog.KindServerHandshake && e.Endpoint == EndpointPeer
+	client := byClient&(1<<e.Kind) != 0
+	switch c {
+	case CodePlaintextToTLS:
+		return e.Kind == etcdlog.KindServerHandshake && e.Endpoint == EndpointPeer || client && strings.Contains(e.Error, `"https://`)
+	case CodeGRPCToPeerPort:
+		return client && e.Endpoint == EndpointClient
+	}
+	return false
 }
 
 // maxEvidenceText bounds the quoted part of a line, in bytes.

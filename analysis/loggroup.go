@@ -172,6 +172,9 @@ func (g *LogGroup) add(e *LogEntry, weight int64) {
 	if e.Connection != "" {
 		g.Joined++
 	}
+	if g.Sampled {
+		return // between two lines there were others: their gaps are zap's
+	}
 	// Raft's prober writes two lines at a time, one for each of its round-trippers: one attempt as the rhythm goes.
 	if !e.HasTime || e.Kind == etcdlog.KindPeerDial && !g.last.IsZero() && e.Time.Sub(g.last).Abs() < 100*time.Millisecond {
 		return

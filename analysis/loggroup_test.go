@@ -194,6 +194,20 @@ func TestLogSampled(t *testing.T) {
 	}
 }
 
+// TestSampledGapsAreZaps: the times between lines of which zap left out those between show nothing of the client.
+func TestSampledGapsAreZaps(t *testing.T) {
+	var starts []time.Time
+	for i := range 2000 {
+		if i < sampleFirst || i%sampleEvery == 0 {
+			starts = append(starts, testTime.Add(time.Duration(i)*400*time.Microsecond))
+		}
+	}
+	g := only(t, summarised(rejections(starts)...))
+	if r, ok := g.Rhythm(); ok || !g.Sampled {
+		t.Errorf("sampled: %v, rhythm %s of gaps %v", g.Sampled, r.Code, r.Gaps)
+	}
+}
+
 // TestMembersAreSampledApart: a hundred lines a second are one process's; those of three members are more.
 func TestMembersAreSampledApart(t *testing.T) {
 	var s LogSummary

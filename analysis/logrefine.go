@@ -194,6 +194,15 @@ func refineUnparsed(f *Finding, e *etcdlog.Entry) []Finding {
 	return nil
 }
 
+// refinePeerEOF: a member that dials http:// did not get as far as a certificate.
+func refinePeerEOF(f *Finding, e *etcdlog.Entry) []Finding {
+	if strings.Contains(e.Error, `"http://`) {
+		f.become(CodePlaintextToTLS, Likely)
+		f.add("this member dials http://, and the other closed without a word, as one that expects TLS does")
+	}
+	return nil
+}
+
 // refineExpired tells expired from not yet valid.
 func refineExpired(f *Finding, e *etcdlog.Entry) []Finding {
 	now := between(e.Error, "current time ", " ")

@@ -147,7 +147,10 @@ var clientTexts = [...]textRule{
 	{kinds: byClient, words: []string{"certificate required"}, code: CodeClientCertMissing, confidence: Certain},
 	{kinds: byClient, words: []string{"error reading server preface: EOF"}, code: CodeGRPCToPeerPort, confidence: Likely,
 		note: "when TLS was used and the port is the peer port, etcd up to 3.5 does this",
-		also: []alternative{{CodePlaintextToTLS, "when the client speaks without TLS (http://, -plaintext) to a TLS port: look at its endpoint's scheme"}}},
+		also: []alternative{{CodePlaintextToTLS, "when the client speaks without TLS (http://, -plaintext) to a TLS port: look at its endpoint's scheme"}, {CodeClientCertRefused, "when etcd refused the certificate after the handshake, as for one that is revoked: `grep 'rejected connection'` in etcd's log"}}},
+	{kinds: byClient, words: []string{`malformed HTTP response "\x15\x03`}, code: CodePlaintextToTLS, confidence: Certain, note: "the answer to http:// was a TLS alert, as etcd built with Go 1.11 or older sends"},
+	{kinds: byClient, words: []string{"Received HTTP/0.9"}, code: CodePlaintextToTLS, confidence: Likely, note: "the answer to http:// was no HTTP: a TLS alert, as etcd built with Go 1.11 or older sends"},
+	{kinds: byClient, words: []string{"balancer error: ", "broken pipe"}, code: CodeClientCertRefused, confidence: Likely, note: "in TLS 1.3 the client's handshake is over by then, and the alert with the reason may be lost", also: []alternative{{CodeClientCertMissing, "etcd's log has the reason: `grep 'rejected connection'`"}}},
 	{kinds: byClient, words: []string{"error reading server preface: remote error: tls: bad certificate"}, code: CodeClientCertRefused, confidence: Certain},
 	{kinds: byClient, words: []string{"error reading server preface", "broken pipe"}, code: CodeClientCertRefused, confidence: Likely, also: []alternative{{CodeClientCertMissing, "etcd's log has the reason: `grep 'rejected connection'`"}}},
 	{kinds: byClient, words: []string{"error reading server preface", "connection reset"}, code: CodePlaintextToTLS, confidence: Likely, also: []alternative{{CodeClientCertRefused, "etcd's log has the reason: `grep 'rejected connection'`"}}},
@@ -162,12 +165,15 @@ var clientTexts = [...]textRule{
 	{kinds: byClient, words: []string{"remote error: tls: protocol version not supported"}, code: CodeVersionMismatch, confidence: Certain},
 	{kinds: byClient, words: []string{"remote error: tls: handshake failure"}, code: CodeClientCertMissing, confidence: Possible, also: []alternative{{CodeCipherMismatch, "etcd's log has the reason: `grep 'rejected connection'`"}}},
 	{kinds: byClient, words: []string{"remote error: tls: no application protocol"}, code: CodeALPNMismatch, confidence: Certain},
+	{kinds: byClient, words: []string{"remote error: tls: internal error"}, code: CodeServerCertUnreadable, confidence: Likely},
 	{kinds: byClient, words: []string{"remote error: tls: "}, code: CodeServerAlert, confidence: Certain},
 	{kinds: byClient, words: []string{"alert bad certificate"}, code: CodeClientCertRefused, confidence: Certain},
 	{kinds: byClient, words: []string{"alert unknown ca"}, code: CodeClientCertUntrusted, confidence: Certain},
 	{kinds: byClient, words: []string{"alert certificate expired"}, code: CodeClientCertExpired, confidence: Certain},
 	{kinds: byClient, words: []string{"alert handshake failure"}, code: CodeClientCertMissing, confidence: Possible, also: []alternative{{CodeCipherMismatch, "etcd's log has the reason: `grep 'rejected connection'`"}}},
 	{kinds: byClient, words: []string{"alert protocol version"}, code: CodeVersionMismatch, confidence: Certain},
+	{kinds: byClient, words: []string{"alert no application protocol"}, code: CodeALPNMismatch, confidence: Certain},
+	{kinds: byClient, words: []string{"alert internal error"}, code: CodeServerCertUnreadable, confidence: Likely},
 	{kinds: byClient, words: []string{"SSL alert number"}, code: CodeServerAlert, confidence: Certain},
 	{kinds: byClient, words: []string{"certificate is valid for "}, code: CodeServerNameMismatch, confidence: Certain},
 	{kinds: byClient, words: []string{"cannot validate certificate for "}, code: CodeServerNameMismatch, confidence: Certain},
@@ -188,6 +194,9 @@ var clientTexts = [...]textRule{
 	{kinds: byClient, words: []string{"failed to verify certificate"}, code: CodeServerCertRefused, confidence: Certain},
 	{kinds: byClient, words: []string{"x509: "}, code: CodeServerCertRefused, confidence: Certain},
 	{kinds: byClient, words: []string{"SSL certificate problem"}, code: CodeServerCertRefused, confidence: Certain},
+	{kinds: byClient, words: []string{"SSL certificate verification failed"}, code: CodeClientCertExpired, confidence: Likely,
+		note: "curl says this, without a reason, when the server sent the alert certificate_expired about curl's own certificate; of the server's it would say SSL certificate problem"},
+	{kinds: byClient, words: []string{"Couldn't connect to server"}, code: CodeRefused, confidence: Likely, also: []alternative{{CodeUnanswered, "curl says both in these words: `nc -vz HOST 2379`"}}},
 	{kinds: byClient, words: []string{"Empty reply from server"}, code: CodePlaintextToTLS, confidence: Likely, note: "curl says this when it spoke http:// to a TLS port", also: []alternative{{CodeGRPCToPeerPort, "when the URL was https:// and the port is the peer port: `curl --http1.1` works there"}}},
 	{kinds: byClient, words: []string{"SSL_ERROR_SYSCALL"}, code: CodeTLSToPlaintext, confidence: Likely, also: []alternative{{CodeConnectionReset, captureIt}}},
 	{kinds: byClient, words: []string{"onnection refused"}, code: CodeRefused, confidence: Certain},
@@ -208,7 +217,7 @@ var clientTexts = [...]textRule{
 	{kinds: byClient, words: []string{"context canceled"}, code: CodeServerShutdown, confidence: Likely, note: "this side gave up by itself, as a member does that stops or whose peer is removed"},
 	{kinds: byClient, words: []string{"context deadline exceeded"}, code: CodeNoReply, confidence: Possible, note: "this line names no cause: the lines before it, or etcd's log, may; etcdctl says it of every failure that it retries until its time is up",
 		also: []alternative{{CodePlaintextToTLS, "when its endpoint begins with http://, or has no scheme and no --cacert was given"}, {CodeClientCertRefused, "etcd's log has the reason: `grep 'rejected connection'`"}}},
-	{kinds: kinds(etcdlog.KindPeerDial), words: []string{"EOF"}, code: CodePeerSANMismatch, confidence: Possible, note: "the other member closed without a word; its own log says why",
+	{kinds: kinds(etcdlog.KindPeerDial), words: []string{"EOF"}, code: CodePeerSANMismatch, confidence: Possible, refine: refinePeerEOF, note: "the other member closed without a word; its own log says why",
 		also: []alternative{{CodePlaintextToTLS, "when this member dials http:// and the other expects TLS: `etcdctl member list -w table` shows the peer URLs"}}},
 	{kinds: kinds(etcdlog.KindClient), words: []string{"EOF"}, code: CodeGRPCToPeerPort, confidence: Possible,
 		also: []alternative{{CodePlaintextToTLS, "when the client speaks without TLS to a TLS port: look at its endpoint's scheme"}, {CodeTLSToPlaintext, "when it speaks https:// to an etcd without TLS"}}},
@@ -230,6 +239,13 @@ func (r *textRule) fits(text string) bool {
 	return true
 }
 
+// next is the rule without its first cause: the likeliest of the others takes its place.
+func (r *textRule) next() *textRule {
+	n := *r
+	n.code, n.also, n.note, n.fault, n.refine = r.also[0].code, r.also[1:], "", FaultUnknown, nil
+	return &n
+}
+
 // minBegun is how many bytes of a rule's words the end of a cut text has to have: fewer are in many texts.
 const minBegun = 12
 
@@ -249,6 +265,25 @@ func begun(e *LogEntry) *textRule {
 		found = r
 	}
 	return found
+}
+
+// within finds the rule for a rejection in a form that is not known, by the words of an error anywhere in it, and what of the line is that
+// error; nil when there are none.
+func within(line string) (*textRule, string) {
+	kind := etcdlog.KindServerHandshake
+	if strings.Contains(line, "rejected connection") {
+		kind = etcdlog.KindRejected
+	}
+	for i := range serverTexts {
+		r := &serverTexts[i]
+		if w := r.words[0]; r.kinds&(1<<kind) != 0 && len(w) >= minBegun {
+			if at := strings.Index(line, w); at >= 0 && r.fits(line[at:]) {
+				err, _, _ := strings.Cut(line[at:], `"`)
+				return r, strings.TrimRight(err, `\`)
+			}
+		}
+	}
+	return nil, ""
 }
 
 // begins reports whether the text ends within the rule's first words.

@@ -229,7 +229,10 @@ var clientRows = [...]textRow{
 	{etcdctlLine("authentication handshake failed: remote error: tls: protocol version not supported"), CodeVersionMismatch, Certain, FaultUnknown, "", nil},
 	{etcdctlLine("authentication handshake failed: remote error: tls: handshake failure"), CodeClientCertMissing, Possible, FaultClient, "", []Code{CodeCipherMismatch}},
 	{etcdctlLine("authentication handshake failed: remote error: tls: no application protocol"), CodeALPNMismatch, Certain, FaultClient, "", nil},
-	{etcdctlLine("authentication handshake failed: remote error: tls: internal error"), CodeServerAlert, Certain, FaultUnknown, "", nil},
+	{etcdctlLine("authentication handshake failed: remote error: tls: internal error"), CodeServerCertUnreadable, Likely, FaultServer, "", nil},
+	{etcdctlLine("authentication handshake failed: remote error: tls: illegal parameter"), CodeServerAlert, Certain, FaultUnknown, "", nil},
+	{etcdctlLine("error reading server preface: EOF"), CodePlaintextToTLS, Likely, FaultClient, "", []Code{CodeClientCertRefused}}, // to 2379
+	{strings.Replace(etcdctlLine(""), "last connection error: connection error: desc = \\\"transport: \\\"", "write tcp 10.0.0.7:44846->10.0.0.8:2379: write: broken pipe", 1), CodeClientCertRefused, Likely, FaultClient, "may be lost", []Code{CodeClientCertMissing}},
 	{etcdctlLine("authentication handshake failed: EOF"), CodeTLSToPlaintext, Likely, FaultUnknown, "", nil},
 	{etcdctlLine("authentication handshake failed: " + noRecord), CodeTLSToPlaintext, Certain, FaultUnknown, "", nil},
 	{etcdctlLine("authentication handshake failed: read tcp 10.0.0.7:40000->10.0.0.8:2379: i/o timeout"), CodeNoReply, Likely, FaultUnknown, "", nil},
@@ -237,7 +240,7 @@ var clientRows = [...]textRow{
 	{dialLine("error reading server preface: remote error: tls: bad certificate"), CodeClientCertRefused, Certain, FaultClient, "", nil},
 	{dialLine("error reading server preface: write tcp 10.0.0.7:40000->10.0.0.8:2380: write: broken pipe"), CodeClientCertRefused, Likely, FaultClient, "", []Code{CodeClientCertMissing}},
 	{dialLine("error reading server preface: read tcp 10.0.0.7:40000->10.0.0.8:2380: read: connection reset by peer"), CodePlaintextToTLS, Likely, FaultClient, "", []Code{CodeClientCertRefused}},
-	{dialLine("error reading server preface: EOF"), CodeGRPCToPeerPort, Likely, FaultClient, "", []Code{CodePlaintextToTLS}},
+	{dialLine("error reading server preface: EOF"), CodeGRPCToPeerPort, Likely, FaultClient, "", []Code{CodePlaintextToTLS, CodeClientCertRefused}},
 	{dialLine("error reading server preface: http2: failed reading the frame payload: http2: frame too large, note that the frame header looked like an HTTP/1.1 header"), CodeGRPCToPeerPort, Certain, FaultClient, "3.6 and later", nil},
 	{dialLine("transport: Error while dialing: dial tcp 10.0.0.8:2380: connect: connection refused"), CodeRefused, Certain, FaultServer, "", nil},
 	{dialLine("transport: Error while dialing: dial tcp 10.0.0.8:2380: connect: no route to host"), CodeUnanswered, Certain, FaultNetwork, "", nil},
@@ -255,7 +258,19 @@ var clientRows = [...]textRow{
 	{`curl: (35) error:14094415:SSL routines:ssl3_read_bytes:sslv3 alert certificate expired`, CodeClientCertExpired, Certain, FaultClient, "", nil},
 	{`curl: (35) error:14094410:SSL routines:ssl3_read_bytes:sslv3 alert handshake failure`, CodeClientCertMissing, Possible, FaultClient, "", []Code{CodeCipherMismatch}},
 	{`curl: (35) error:1409442E:SSL routines:ssl3_read_bytes:tlsv1 alert protocol version`, CodeVersionMismatch, Certain, FaultUnknown, "", nil},
-	{`140735:error:0A000438:SSL routines:ssl3_read_bytes:tlsv1 alert internal error:ssl/record/rec_layer_s3.c:1605:SSL alert number 80`, CodeServerAlert, Certain, FaultUnknown, "", nil},
+	{`140735:error:0A000438:SSL routines:ssl3_read_bytes:tlsv1 alert internal error:ssl/record/rec_layer_s3.c:1605:SSL alert number 80`, CodeServerCertUnreadable, Likely, FaultServer, "", nil},
+	{`curl: (35) OpenSSL/3.0.19: error:0A000438:SSL routines::tlsv1 alert internal error`, CodeServerCertUnreadable, Likely, FaultServer, "", nil},
+	{`401791B4DD7F0000:error:0A000460:SSL routines:ssl3_read_bytes:tlsv1 alert no application protocol:../ssl/record/rec_layer_s3.c:1601:SSL alert number 120`, CodeALPNMismatch, Certain, FaultClient, "", nil},
+	{`401791B4DD7F0000:error:0A000417:SSL routines:ssl3_read_bytes:sslv3 alert illegal parameter:../ssl/record/rec_layer_s3.c:1601:SSL alert number 47`, CodeServerAlert, Certain, FaultUnknown, "", nil},
+	{`curl: (60) SSL certificate verification failed`, CodeClientCertExpired, Likely, FaultClient, "curl's own certificate", nil},
+	{`curl: (7) Failed to connect to 10.0.0.8 port 2379 after 0 ms: Couldn't connect to server`, CodeRefused, Likely, FaultServer, "", []Code{CodeUnanswered}},
+	{`curl: (1) Received HTTP/0.9 when not allowed`, CodePlaintextToTLS, Likely, FaultClient, "Go 1.11", nil},
+	{`Error:  client: etcd cluster is unavailable or misconfigured; error #0: malformed HTTP response "\x15\x03\x01\x00\x02\x02"`, CodePlaintextToTLS, Certain, FaultClient, "a TLS alert", nil},
+	{proberLine(`net/http: HTTP/1.x transport connection broken: malformed HTTP response "\x15\x03\x01\x00\x02\x02"`), CodePlaintextToTLS, Certain, FaultClient, "a TLS alert", nil},
+	{proberLine(`Get "https://10.0.0.9:2380/version": EOF`), CodePeerSANMismatch, Possible, FaultClient, "", nil},
+	{proberLine(`Get "http://10.0.0.9:2380/version": EOF`), CodePlaintextToTLS, Likely, FaultClient, "dials http://", nil},
+	{`Failed to dial target host "10.0.0.8:2379": EOF`, CodePlaintextToTLS, Possible, FaultClient, "", []Code{CodeTLSToPlaintext}},
+	{`Failed to dial target host "10.0.0.8:2380": EOF`, CodeGRPCToPeerPort, Possible, FaultClient, "", []Code{CodePlaintextToTLS, CodeTLSToPlaintext}},
 	{`curl: (60) SSL: no alternative certificate subject name matches target host name '10.0.0.8'`, CodeServerNameMismatch, Certain, FaultServer, "", nil},
 	{`curl: (60) SSL: certificate subject name 'etcd' does not match target host name 'cp-1'`, CodeServerNameMismatch, Certain, FaultServer, "", nil},
 	{`verify error:num=62:hostname mismatch`, CodeServerNameMismatch, Certain, FaultServer, "", nil},
@@ -271,7 +286,8 @@ var clientRows = [...]textRow{
 	{`curl: (55) getpeername() failed with errno 107: Transport endpoint is not connected`, CodeClientCertRefused, Possible, FaultClient, "right after the handshake", []Code{CodeClientCertMissing}},
 	{`curl: (18) HTTP/2 stream 1 was not closed cleanly before end of the underlying stream`, CodeGRPCToPeerPort, Possible, FaultClient, "", []Code{CodePlaintextToTLS}},
 	{dialLine("write tcp 127.0.0.1:40000->127.0.0.1:2379: write: broken pipe"), CodeConnectionReset, Likely, FaultUnknown, "", []Code{CodeClientCertRefused}},
-	{etcdctlLine("error reading server preface: http2: frame too large"), CodeGRPCToPeerPort, Likely, FaultClient, "HTTP/1.1", []Code{CodePlaintextToTLS}},
+	{dialLine("error reading server preface: http2: frame too large"), CodeGRPCToPeerPort, Certain, FaultClient, "HTTP/1.1", []Code{CodePlaintextToTLS}},
+	{etcdctlLine("error reading server preface: http2: frame too large"), CodePlaintextToTLS, Likely, FaultClient, "", nil},
 	{`{"level":"warn","ts":"2026-11-25T13:34:00.217161Z","caller":"rafthttp/peer_status.go:66","msg":"peer became inactive (message send to peer failed)","peer-id":"e5cc86d5aefb1852","error":"failed to write e5cc86d5aefb1852 on pipeline (context canceled)"}`, CodeServerShutdown, Likely, FaultNone, "stops", nil},
 	{`curl: (7) Failed to connect to 10.0.0.8 port 2379: Connection refused`, CodeRefused, Certain, FaultServer, "", nil},
 	{proberLine("EOF"), CodePeerSANMismatch, Possible, FaultClient, "its own log says why", []Code{CodePlaintextToTLS}},
@@ -456,6 +472,26 @@ func TestCutLines(t *testing.T) {
 	} {
 		f := explain(t, tt.line).Findings[0]
 		if f.Code != tt.code || f.Confidence != tt.confidence || !strings.Contains(f.Meaning, tt.says) || tt.never != "" && strings.Contains(f.Meaning, tt.never) {
+			t.Errorf("%s, %v: %s\n%s", f.Code, f.Confidence, f.Meaning, tt.line)
+		}
+	}
+}
+
+// TestUnknownForms: an error is found by its words where the form of its line is not known.
+func TestUnknownForms(t *testing.T) {
+	for _, tt := range []struct {
+		line string
+		code Code
+	}{
+		{`ts="2026-11-23T07:38:25.675Z" level=warn msg="rejected connection" remote-addr=10.0.0.7:44054 error="` + noRecord + `"`, CodePlaintextToTLS},
+		{`"2026-11-23","{""level"":""warn"",""msg"":""rejected connection"",""error"":""tls: oversized record received with length 22617""}"`, CodeProxyProtocolToTLS},
+		{`        "MESSAGE" : "{\"msg\":\"rejected connection\",\"error\":\"tls: client offered only unsupported versions: [302 301]\"}",`, CodeVersionMismatch},
+		{`the server said: ServerHandshake(10.0.0.7:44054) failed: ` + noRecord, CodeGRPCToPeerPort},
+		{`level=warn msg="rejected connection" error="a text of the future"`, CodeUnrecognisedRejection},
+		{`level=warn msg="rejected connection" error="EOF"`, CodeUnrecognisedRejection},
+	} {
+		f := explain(t, tt.line).Findings[0]
+		if f.Code != tt.code || tt.code != CodeUnrecognisedRejection && (f.Confidence > Likely || !strings.Contains(f.Meaning, "found by its words")) {
 			t.Errorf("%s, %v: %s\n%s", f.Code, f.Confidence, f.Meaning, tt.line)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/etcdtap/etcdtap/analysis/tlswire"
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestClaimsNoMore holds the judgement to what was seen: each row was once called something surer, or something else.
@@ -70,6 +71,48 @@ func TestClaimsNoMore(t *testing.T) {
 				t.Errorf("no %s among %v", tt.code, c.Findings)
 			}
 		})
+	}
+}
+
+// TestOneSidedCause: of a capture of one direction, what that shows of the cause is said.
+func TestOneSidedCause(t *testing.T) {
+	for _, tt := range []struct {
+		side Direction
+		says string
+		want []Code
+		in   string // the meaning of one-sided-capture
+	}{
+		{FromClient, "GET /health HTTP/1.1\r\n\r\n", []Code{CodeOneSidedCapture}, "GET /health"},
+		{FromClient, handshake(clientHello(modern)), []Code{CodeOneSidedCapture}, "and so the cause, cannot be seen"},
+		{FromClient, handshake(clientHello(modern)) + alert(alertBadCertificate), []Code{CodeServerCertRefused, CodeOneSidedCapture}, "bad_certificate in clear"},
+		{FromServer, handshake(serverHello12(v12, 0xc02b)) + alert(alertUnknownCA), []Code{CodeClientCertRefused, CodeOneSidedCapture}, "unknown_ca in clear"},
+		{FromServer, alert(alertProtocolVersion), []Code{CodeVersionMismatch, CodeOneSidedCapture}, "protocol_version in clear"},
+		{FromServer, alert(alertHandshakeFailure), []Code{CodeOneSidedCapture}, "handshake_failure in clear"},
+	} {
+		one := NewConn(testClient, testServer, testTime)
+		feeding{}.tell(one, transcript{says(tt.side, tt.says), closes(tt.side, CloseFIN)})
+		one.facts.TCP.Packets[tt.side], one.facts.TCP.Packets[tt.side.Other()] = 5, 0
+		var g Diagnoser
+		c := g.Diagnose(one.Facts())
+		if d := cmp.Diff(tt.want, codesOf(c.Findings)); d != "" || c.Outcome != OutcomePartial {
+			t.Errorf("%v of the %v (-want +got):\n%s", c.Outcome, tt.side, d)
+			continue
+		}
+		if last := c.Findings[len(c.Findings)-1]; !strings.Contains(last.Meaning, tt.in) || c.Findings[0].Code != last.Code && c.Findings[0].Confidence > Likely {
+			t.Errorf("%v: %s", c.Findings[0].Confidence, last.Meaning)
+		}
+	}
+}
+
+// TestSpliced: who goes on with a connection that began elsewhere speaks TLS, and is not told to.
+func TestSpliced(t *testing.T) {
+	f := handmade()["data first"].diagnosed(testServer).Findings[0]
+	if fix := strings.Join(f.Fix, " "); strings.Contains(fix, "Use https") || !strings.Contains(fix, "load balancer") {
+		t.Errorf("%s: %s", f.Title, fix)
+	}
+	f = handmade()["plaintext after"].diagnosed(testServer).Findings[0]
+	if !strings.Contains(f.Meaning, `("`) {
+		t.Errorf("the text is not read: %s", f.Meaning)
 	}
 }
 

@@ -24,6 +24,8 @@ func sharper(packets Code) []Code {
 		return []Code{CodeCARegenerated, CodeClientCertChainInvalid}
 	case CodePeerSANMismatch, CodeClientCertRevoked:
 		return []Code{CodePeerSANMismatch, CodeClientCertRevoked, CodeCRLUnreadable}
+	case CodeVersionMismatch: // where the hello is not in the capture
+		return []Code{CodeSSLv2Hello, CodeRecordDesync}
 	case CodeHandshakeAbandoned:
 		return []Code{CodeServerShutdown}
 	case CodeConnectionReset:

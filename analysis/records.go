@@ -104,7 +104,7 @@ func (c *Conn) badHeader(d Direction, h tlswire.RecordHeader, b []byte, left int
 		c.violate(d, ViolationUnexpected, &tlswire.SyntaxError{Offset: offset, Path: "record.length", Problem: itoa(h.Length) + " bytes in a record of type " + h.Type.String()})
 		return
 	}
-	c.violate(d, ViolationDesync, &tlswire.SyntaxError{Offset: offset, Path: "record", Problem: "bytes " + hexBytes(b[:tlswire.RecordHeaderLen]) + " are no TLS record"})
+	c.violate(d, ViolationDesync, &tlswire.SyntaxError{Offset: offset, Path: "record", Problem: "bytes " + spelled(b[:tlswire.RecordHeaderLen]) + " are no TLS record"})
 }
 
 // encryptedRecord reports whether a record with header h is encrypted. Records of type application_data always are. In TLS 1.3

@@ -234,15 +234,8 @@ func (v *view) serverAlert() {
 		v.add(CodeServerCertUnreadable, Likely, "the ClientHello is well-formed, and the server answered with internal_error: it could not read or use its own certificate and key").sawAlert(a)
 		return
 	}
-	if v.f.TLS.ClientHello == nil && v.lacksBegin(FromClient) {
-		switch a.Code {
-		case alertProtocolVersion:
-			v.add(CodeVersionMismatch, Likely, "the server ended the handshake with the alert "+a.Code.String()+"; which versions the client offers is not in the capture").sawAlert(a)
-			return
-		case alertNoApplicationProtocol:
-			v.add(CodeALPNMismatch, Likely, "the server ended the handshake with the alert "+a.Code.String()+"; which protocols the client asks for is not in the capture").sawAlert(a)
-			return
-		}
+	if v.f.TLS.ClientHello == nil && v.lacksBegin(FromClient) && v.alertAlone(a) {
+		return
 	}
 	v.add(CodeServerAlert, Certain, "the server ended the handshake with the alert "+a.Code.String()+" "+v.stage()).sawAlert(a)
 }

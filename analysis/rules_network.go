@@ -1,6 +1,9 @@
 package analysis
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 func (v *view) refused() {
 	if v.result != OutcomeRefused {
@@ -253,7 +256,42 @@ func (v *view) oneSidedCapture() {
 	if v.f.TCP.Packets[FromClient] == 0 {
 		side = FromServer
 	}
-	v.add(CodeOneSidedCapture, Certain, "only the "+side.String()+"'s packets are in the capture ("+itoa(v.f.TCP.Packets[side])+" of them): what the other side said, and so the cause, cannot be seen")
+	a, only := v.sentAlert(side), "only the "+side.String()+"'s packets are in the capture ("+itoa(v.f.TCP.Packets[side])+" of them): what the other side said"
+	switch {
+	case a != nil:
+		v.add(CodeOneSidedCapture, Certain, only+" cannot be seen; the "+side.String()+" sent the alert "+a.Code.String()+" in clear").sawAlert(a)
+		v.alertAlone(a)
+	case side == FromClient && v.f.Stream[side].plainStart():
+		v.add(CodeOneSidedCapture, Certain, only+" cannot be seen; the client began with "+v.f.Stream[side].firstBytes()+": a server that expects TLS hangs up on that")
+	default:
+		v.add(CodeOneSidedCapture, Certain, only+", and so the cause, cannot be seen")
+	}
+}
+
+// alertAlone says what an alert can only mean, where what the other side had said is not in the capture. It reports false when it may mean
+// many things.
+func (v *view) alertAlone(a *Alert) bool {
+	var code Code
+	also := ""
+	switch {
+	case a.From == FromClient && slices.Contains(certificateAlerts, a.Code):
+		code = CodeServerCertRefused
+	case a.From == FromServer && slices.Contains(certificateOnly, a.Code):
+		code = CodeClientCertRefused
+	case a.From == FromServer && a.Code == alertProtocolVersion:
+		code, also = CodeVersionMismatch, "; a hello of SSL 2.0 and records out of step get the same answer"
+	case a.From == FromServer && a.Code == alertNoApplicationProtocol:
+		code = CodeALPNMismatch
+	default:
+		return false
+	}
+	v.add(code, Likely, "the "+a.From.String()+" ended the handshake with the alert "+a.Code.String()+"; the "+a.From.Other().String()+"'s part of it is not in the capture"+also).sawAlert(a)
+	return true
+}
+
+// plainStart reports whether the stream began with something other than TLS, and the capture has its begin.
+func (s *StreamFacts) plainStart() bool {
+	return s.Bytes > 0 && !s.StartMissed && !s.speaksTLS() && s.Protocol != ProtocolNone && s.Protocol != ProtocolTLSBadVersion
 }
 
 func (v *view) captureLoss() {

@@ -65,6 +65,12 @@ func plaintextTitle(p Protocol, fallback string) string {
 	return fallback
 }
 
+// splicedFix is for a client that speaks TLS, and goes on with a connection that began elsewhere.
+var splicedFix = [...]string{
+	"Look at what stands between the client and etcd: a load balancer, proxy or NAT that moved an open connection to this server, at a failover for instance, or joined two",
+	"Let the client connect anew (restart it, if it does not by itself); its URL and certificates may well be right",
+}
+
 // plaintextFix puts the advice for the protocol before the general one.
 func (v *view) plaintextFix(p Protocol, general []string) []string {
 	var first string
@@ -99,11 +105,10 @@ func (v *view) plaintextToTLS() {
 	if v.endpoint == EndpointOther && v.known&speaksTLS == 0 {
 		f.Confidence = Likely
 	}
-	f.Title = plaintextTitle(c.Protocol, f.Title)
+	f.Title, f.Fix = plaintextTitle(c.Protocol, f.Title), v.plaintextFix(c.Protocol, f.Fix)
 	if v.dataFirst() {
-		f.Title = "TLS data without a handshake"
+		f.Title, f.Fix = "TLS data without a handshake", splicedFix[:]
 	}
-	f.Fix = v.plaintextFix(c.Protocol, f.Fix)
 	f.sawBytes(FromClient, c.FirstPacket, c.FirstAt, "first bytes of the client", quotable(c))
 	if a := v.sentAlert(FromServer); a != nil {
 		f.sawAlert(a)

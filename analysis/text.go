@@ -38,6 +38,16 @@ func count(n int64, thing string) string {
 
 func hexBytes(b []byte) string { return hex.EncodeToString(b) }
 
+// spelled writes bytes in hexadecimal, and as text where they are nothing else.
+func spelled(b []byte) string {
+	for _, c := range b {
+		if c < 0x20 || c >= 0x7f {
+			return hexBytes(b)
+		}
+	}
+	return hexBytes(b) + " (" + strconv.Quote(string(b)) + ")"
+}
+
 // Quote escapes text that came from the wire or a log so that it can be printed: control characters, invalid UTF-8 and
 // everything that could move a terminal's cursor or reorder a line become escapes.
 func Quote(s string) string {

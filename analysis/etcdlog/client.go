@@ -13,6 +13,8 @@ var grpcClientMarks = [...]string{
 	"looked like an HTTP/1.1 header",
 	"connection error: desc",
 	"closed before server preface",
+	"balancer error: write tcp ",
+	"balancer error: read tcp ",
 }
 
 // clientError reads the message or error of a gRPC client: etcdctl,

@@ -22,6 +22,7 @@ var needles = [...]string{
 	"HTTP/1.1 header",         // grpc clients
 	"connection error: desc",  // grpc clients
 	"createTransport",         // grpc clients
+	"balancer error: ",        // grpc clients
 	"Failed to dial",          // grpcurl
 	"curl: (",                 // curl
 	"SSL alert",               // openssl
