@@ -19,7 +19,8 @@ const (
 const (
 	maxLiveConnections = 4096
 	maxLiveEntries     = 4096
-	maxLinesEach       = 8 // lines joined to one connection
+	maxLiveBytes       = 96 << 20 // of connections
+	maxLinesEach       = 8        // lines joined to one connection
 )
 
 // LiveJoin joins log entries and connections while both come in, whichever is first. They belong together when the client's address is
@@ -33,6 +34,7 @@ type LiveJoin struct {
 	order   []*liveConnection                    // as they came
 	entries map[netip.AddrPort][]*liveEntry      // not joined yet
 	queue   []*liveEntry                         // as they came
+	bytes   int                                  // of those in order
 	stats   JoinStats
 }
 
@@ -43,6 +45,7 @@ type liveConnection struct {
 	listed     time.Time // when it was put into order
 	until      time.Time // to be reported then; zero when it was
 	lines      []*LogEntry
+	bytes      int // that it takes
 }
 
 type liveEntry struct {
@@ -59,12 +62,14 @@ func (j *LiveJoin) Connection(c *Connection, now time.Time) {
 		j.again(old, c, now)
 		return
 	}
-	if len(j.order) >= maxLiveConnections {
+	size := c.Facts.cloned()
+	if len(j.order) >= maxLiveConnections || j.bytes+size > maxLiveBytes {
 		j.Report(c)
 		return
 	}
-	l := &liveConnection{Connection: *c, came: now, listed: now}
+	l := &liveConnection{Connection: *c, came: now, listed: now, bytes: size}
 	l.Facts = c.Facts.Clone()
+	j.bytes += size
 	j.remember(l)
 	j.takeWaiting(l)
 	switch {
@@ -100,6 +105,9 @@ func (j *LiveJoin) find(c *Connection) *liveConnection {
 func (j *LiveJoin) again(l *liveConnection, c *Connection, now time.Time) {
 	l.Connection, l.came = *c, now
 	l.Facts = c.Facts.Clone()
+	j.bytes -= l.bytes
+	l.bytes = c.Facts.cloned()
+	j.bytes += l.bytes
 	if c.Stage == StageUpdate && len(l.lines) == 0 && c.wantsLine() {
 		l.until = now.Add(waitForLine)
 		return
@@ -245,6 +253,7 @@ func (j *LiveJoin) tick(now time.Time, all bool) {
 }
 
 func (j *LiveJoin) forget(l *liveConnection) {
+	j.bytes -= l.bytes
 	key := l.joinAddr()
 	list := slices.DeleteFunc(j.recent[key], func(x *liveConnection) bool { return x == l })
 	if len(list) == 0 {
