@@ -19,6 +19,43 @@ func (f *Facts) Clone() *Facts {
 	return &c
 }
 
+// bytesOfClone is what a clone takes at the least.
+const bytesOfClone = 4 << 10
+
+// cloned is about how many bytes a clone takes, with its certificates, which others may share.
+func (f *Facts) cloned() int {
+	n, t := bytesOfClone, f.TLS
+	if t == nil {
+		return n
+	}
+	if h := t.ClientHello; h != nil {
+		n += h.Held() + dataOf(h.Extensions)
+	}
+	if h := t.ServerHello; h != nil {
+		n += h.Held() + dataOf(h.Extensions)
+	}
+	if t.SSLv2 != nil {
+		n += t.SSLv2.Held()
+	}
+	for d := range t.Certificates {
+		for _, c := range t.Certificates[d].Chain {
+			n += timesOfDER * len(c.Raw)
+		}
+	}
+	for _, name := range t.CertificateRequest.RawAuthorities {
+		n += timesOfDER * len(name)
+	}
+	return n
+}
+
+// dataOf is how many bytes the extensions have.
+func dataOf(list []tlswire.Extension) (n int) {
+	for i := range list {
+		n += len(list[i].Data)
+	}
+	return n
+}
+
 func (t *TLSFacts) clone() *TLSFacts {
 	c := *t
 	c.ClientHello, c.ServerHello = cloneClientHello(t.ClientHello), cloneServerHello(t.ServerHello)

@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"bytes"
 	"math"
 	"net/netip"
 	"time"
@@ -81,7 +82,7 @@ type stream struct {
 // certificate or name that nobody presented before what crypto/x509 makes of it, and its buffers.
 const (
 	bytesOfConn   = 3 << 10
-	bytesOfHello  = 2 << 10
+	bytesOfHello  = 2 << 10 // at the least: see bytesOfParsed
 	timesOfDER    = 6
 	timesOfBuffer = 2 // of its contents: it grows by more than it needs, and was copied to do so
 )
@@ -108,8 +109,15 @@ func (c *Conn) Reset(client, server netip.AddrPort, at time.Time) {
 		return
 	}
 	c.facts = Facts{Client: client, Server: server, Start: at, End: at}
+	if c.own > keepBuffer { // it may have been a large hello
+		c.parsed, c.v2 = nil, tlswire.SSLv2ClientHello{}
+	}
 	c.used, c.own = false, 0
 	t := &c.tls
+	clear(t.CertificateRequest.Authorities) // what is kept for another connection keeps nothing of this one
+	clear(t.CertificateRequest.RawAuthorities)
+	clear(t.Certificates[FromClient].Chain)
+	clear(t.Certificates[FromServer].Chain)
 	shape, alerts, violations := [2][]RecordShape{t.Encrypted[0].Shape, t.Encrypted[1].Shape}, t.Alerts, t.Violations
 	chains, names, raws := [2][]*Certificate{t.Certificates[0].Chain, t.Certificates[1].Chain}, t.CertificateRequest.Authorities, t.CertificateRequest.RawAuthorities
 	*t = TLSFacts{Alerts: alerts[:0], Violations: violations[:0]}
@@ -150,6 +158,15 @@ func recycle(b []byte) []byte {
 		return nil
 	}
 	return b[:0]
+}
+
+// refill empties a buffer and puts p into it, which may lie there. A large one that would be nearly empty is given up: Held does not see
+// what is not full.
+func refill(b, p []byte) []byte {
+	if cap(b) > keepBuffer && len(p) < cap(b)/4 {
+		return bytes.Clone(p)
+	}
+	return append(b[:0], p...)
 }
 
 // Share makes c look certificates up in cache, which may serve many connections of one goroutine. Without it c has its own.
@@ -280,10 +297,10 @@ func (c *Conn) gapInRecords(d Direction, n int64) {
 		return
 	}
 	c.facts.Stream[d].EarlyGap = c.facts.Stream[d].EarlyGap || !c.handshakeOver()
-	s.lostPlace, s.message = true, s.message[:0]
+	s.lostPlace, s.message = true, recycle(s.message)
 	if h, ok := tlswire.ParseRecordHeader(s.buf); ok && n >= 0 {
 		if left := int64(tlswire.RecordHeaderLen + h.Length - len(s.buf)); n <= left {
-			s.buf, s.skip = s.buf[:0], left-n
+			s.buf, s.skip = recycle(s.buf), left-n
 			return
 		}
 	}
@@ -306,13 +323,13 @@ func (c *Conn) gapInSealed(d Direction, n int64) bool {
 	if !s.unseal.opener.Skip() {
 		s.unseal.lose()
 	}
-	s.lostPlace, s.message = true, s.message[:0]
-	s.buf, s.skip = s.buf[:0], left-n
+	s.lostPlace, s.message = true, recycle(s.message)
+	s.buf, s.skip = recycle(s.buf), left-n
 	return true
 }
 
 func (s *stream) restartResync() {
-	s.phase, s.skip, s.buf, s.lostPlace = resyncing, 0, s.buf[:0], true
+	s.phase, s.skip, s.buf, s.lostPlace = resyncing, 0, recycle(s.buf), true
 	s.unseal.lose()
 }
 

@@ -104,7 +104,7 @@ func (c *Conn) foundKeys(d Direction, secrets keylog.Secrets) {
 		c.use12(d, &secrets)
 	}
 	if s.unseal.opener != nil {
-		s.message, s.lostPlace = s.message[:0], false // no message goes on from clear to protected
+		s.message, s.lostPlace = recycle(s.message), false // no message goes on from clear to protected
 		t.KeysFound = true
 	}
 }
@@ -170,7 +170,7 @@ func (c *Conn) unsealRecord(d Direction, h tlswire.RecordHeader, body []byte) {
 	}
 	u.reading = false
 	clear(content) // nothing of it is kept
-	c.plain = content[:0]
+	c.plain = recycle(content)
 }
 
 // openedAlert notes an alert that was protected. TLS 1.2's was noted already, without its code.

@@ -26,7 +26,7 @@ func (c *Conn) handshakeRecord(d Direction, h tlswire.RecordHeader, body []byte)
 	for len(body) > 0 {
 		t, n, ok := tlswire.ParseMessageHeader(body)
 		if ok && !c.knownMessage(d, t, n) {
-			s.message, s.lostPlace = s.message[:0], true
+			s.message, s.lostPlace = recycle(s.message), true
 			return
 		}
 		if !ok || len(body) < tlswire.MessageHeaderLen+n {
@@ -38,7 +38,7 @@ func (c *Conn) handshakeRecord(d Direction, h tlswire.RecordHeader, body []byte)
 	if carried && len(body) == whole {
 		return // nothing was used up: a long message that comes in many small records would be moved for each
 	}
-	s.message = append(s.message[:0], body...) // moves what is left to the front, or keeps it from the caller's buffer
+	s.message = refill(s.message, body) // moves what is left to the front, or keeps it from the caller's buffer
 }
 
 // foundPlace reports whether a message of d's side that fits begins at the record's beginning. A HelloRequest, four zeros, is no sign.
@@ -186,6 +186,9 @@ func (c *Conn) certificates(d Direction, body []byte) *tlswire.SyntaxError {
 	c.own += timesOfDER * (c.cache.read - read)
 	f.More = max(0, len(c.ders)-maxChain)
 	clear(c.ders) // they point into the caller's buffer
+	if cap(c.ders) > 4*maxChain {
+		c.ders = nil
+	}
 	f.Packet, f.At, f.seen, f.decrypted = c.packet, c.at, true, c.stream[d].unseal.reading
 	return err
 }

@@ -102,6 +102,9 @@ func (k *CertificateCache) serverHelloKind(body []byte) (kind *HelloKind, known 
 	return k.serverHellos.find(body, tlswire.ServerHelloStencil)
 }
 
+// bytesOfParsed is what a hello of its own takes, whose lists take so many bytes: they grow by more than they need.
+func bytesOfParsed(lists int) int { return max(bytesOfHello, 2*lists) }
+
 // parsedHellos is where hellos are parsed that are of no known kind.
 type parsedHellos struct {
 	client tlswire.ClientHello
@@ -134,7 +137,7 @@ func (c *Conn) parseClientHello(s *stream, body []byte) *tlswire.SyntaxError {
 	h := &c.parsed.client
 	err := h.Unmarshal(body)
 	s.ownClientHello(h, len(body))
-	c.own += bytesOfHello + 2*len(body)
+	c.own += bytesOfParsed(h.Held()) + 2*len(body)
 	c.random[FromClient], h.Random = h.Random, [32]byte{}
 	c.tls.ClientHello = h
 	return err
@@ -165,7 +168,7 @@ func (c *Conn) parseServerHello(s *stream, body []byte) (*tlswire.ServerHello, *
 	h := &c.parsed.server
 	err := h.Unmarshal(body)
 	s.ownServerHello(h, len(body))
-	c.own += bytesOfHello + 2*len(body)
+	c.own += bytesOfParsed(h.Held()) + 2*len(body)
 	if c.random[FromServer] = h.Random; !h.HelloRetryRequest() {
 		h.Random = [32]byte{}
 	}

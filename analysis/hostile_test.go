@@ -7,7 +7,9 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/binary"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -105,4 +107,63 @@ func TestBuffersAreBounded(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestHeldIsNoLess: what a Conn says that it holds is no less than the memory that it takes, whatever makes lists of few bytes or leaves
+// buffers behind, and when it observes another connection nothing of that is left.
+func TestHeldIsNoLess(t *testing.T) {
+	const conns = 40
+	vector := func(n int, s string) string {
+		return string(binary.BigEndian.AppendUint32(nil, uint32(len(s)))[4-n:]) + s
+	}
+	message := func(kind, body string) string { return splitRecords(kind+vector(3, body), 16000) }
+	hello := func(extensions string) string {
+		return message("\x01", "\x03\x03"+strings.Repeat("r", 32)+"\x00"+vector(2, "\xc0\x2b")+"\x01\x00"+vector(2, extensions))
+	}
+	for name, sent := range map[string]string{
+		"protocols":    hello("\x00\x10" + vector(2, vector(2, strings.Repeat("\x01x", 30_000)))),
+		"extensions":   hello(strings.Repeat("\xfe\xed\x00\x00", 15_000)),
+		"key shares":   hello("\x00\x33" + vector(2, vector(2, strings.Repeat("\x00\x1d\x00\x01k", 12_000)))),
+		"groups":       hello("\x00\x0a" + vector(2, vector(2, strings.Repeat("\x00\x1d", 30_000)))),
+		"name":         hello("\x00\x00" + vector(2, vector(2, "\x00"+vector(2, strings.Repeat("n", 60_000))))),
+		"SSLv2":        "\xff\xf0\x01\x03\x03\x7f\xd7\x00\x00\x00\x10" + strings.Repeat("c", 0x7fe7),
+		"certificates": message("\x0b", vector(3, strings.Repeat("\x00\x00\x00", 20_000))),
+		"a message":    message("\x0f", strings.Repeat("x", 60_000)),
+		"and a byte":   message("\x0f", strings.Repeat("x", 60_000)) + handshake("\x01"),
+		"unfinished":   message("\x0f", strings.Repeat("x", 60_000))[:50_000],
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, missed := range []bool{false, true} {
+				all, held := make([]*Conn, conns), 0
+				before := heap()
+				for i := range all {
+					all[i] = NewConn(testClient, testServer, testTime)
+					all[i].Share(new(CertificateCache))
+					if missed {
+						all[i].Gap(FromClient, testTime, -1)
+					}
+					feeding{cut: pieces(1400)}.tellData(all[i], FromClient, testTime, []byte(sent))
+					held += all[i].Held()
+				}
+				if taken := heap() - before; taken > held+held/4+conns*keepBuffer {
+					t.Errorf("start missed %v: %d bytes are taken, %d said to be held", missed, taken, held)
+				}
+				for _, c := range all {
+					c.Reset(testClient, testServer, testTime)
+				}
+				if left := heap() - before; left > conns*(2*bytesOfConn+3*keepBuffer) {
+					t.Errorf("start missed %v: %d bytes are left", missed, left)
+				}
+				runtime.KeepAlive(all)
+			}
+		})
+	}
+}
+
+// heap is how many bytes are in use.
+func heap() int {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
 }

@@ -11,12 +11,14 @@ import (
 
 // Bounds on what a Join holds.
 const (
-	maxJoinEntries = 200_000 // log entries that may be joined; later ones are not, and that is said
-	maxJoinHeld    = 4096    // connections held back until the offset between log and capture is known
-	enoughPairs    = 64      // connections with an entry of the same address that settle the offset
-	maxOfAddr      = 1024    // entries of one client address and port: real ones come back to a port a few times a day
-	maxLog         = 16      // entries that a connection names; those beyond name the connection
-	maxAtMoment    = 64      // connections at the moment of one entry whose client is not in the capture
+	maxJoinEntries = 200_000   // log entries that may be joined; later ones are not, and that is said
+	maxJoinTexts   = 128 << 20 // bytes of their texts: likewise
+	maxJoinHeld    = 4096      // connections held back until the offset between log and capture is known
+	maxHeldBack    = 128 << 20 // bytes of those
+	enoughPairs    = 64        // connections with an entry of the same address that settle the offset
+	maxOfAddr      = 1024      // entries of one client address and port: real ones come back to a port a few times a day
+	maxLog         = 16        // entries that a connection names; those beyond name the connection
+	maxAtMoment    = 64        // connections at the moment of one entry whose client is not in the capture
 )
 
 // Tolerances between a line and the end of the connection it is about.
@@ -35,7 +37,9 @@ type Join struct {
 	byAddr  map[netip.AddrPort]*logged
 	hosts   map[netip.Addr]bool // clients that entries name: whether any connection of theirs was seen
 	beyond  int64               // entries that found no room
+	texts   int                 // bytes of the entries' texts
 	held    []Connection
+	bytes   int // of those held back
 	pairs   int
 	settled bool
 	clocks  [2]logClock // of entries without and with a zone
@@ -65,12 +69,13 @@ func NewJoin(emit func(*Connection) error) *Join {
 
 // Entry gives one log entry, all of them before the first connection. It keeps e.
 func (j *Join) Entry(e *LogEntry) {
-	if len(j.entries) >= maxJoinEntries {
-		e.NotJoined = "too many entries: only the first " + itoa(maxJoinEntries) + " are joined"
+	if len(j.entries) >= maxJoinEntries || j.texts+e.texts() > maxJoinTexts {
+		e.NotJoined = "too many entries: only the first " + itoa(len(j.entries)) + " are joined"
 		j.beyond++
 		return
 	}
 	j.entries = append(j.entries, e)
+	j.texts += e.texts()
 	key, ok := e.joinKey()
 	if !ok {
 		return
@@ -86,6 +91,11 @@ func (j *Join) Entry(e *LogEntry) {
 		return
 	}
 	l.entries = append(l.entries, e)
+}
+
+// texts is how many bytes the texts of the line take, of which each may have some KiB.
+func (e *LogEntry) texts() int {
+	return len(e.Text) + len(e.Error) + len(e.Message) + len(e.ServerName) + len(e.Peer) + len(e.PeerURL)
 }
 
 // joinKey is the client's address: in lines of etcd the remote one, in lines of a client its own, where the line has it.
@@ -119,11 +129,12 @@ func (j *Join) Connection(c *Connection) error {
 	kept := *c
 	kept.Facts = c.Facts.Clone()
 	j.held = append(j.held, kept)
+	j.bytes += c.Facts.cloned()
 	if l != nil {
 		l.rivals = append(l.rivals, c.rejectedAt())
 		j.pairs++
 	}
-	if j.pairs >= enoughPairs || len(j.held) >= maxJoinHeld {
+	if j.pairs >= enoughPairs || len(j.held) >= maxJoinHeld || j.bytes >= maxHeldBack {
 		return j.settle(false)
 	}
 	return nil

@@ -400,3 +400,44 @@ func TestJoinReportsErrors(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestJoinIsBoundedByBytes: few lines and few connections may be large, and are held no longer than the many small ones.
+func TestJoinIsBoundedByBytes(t *testing.T) {
+	e := explain(t, zapLine(noRecord))
+	e.Text, e.Error = strings.Repeat("x", 4<<10), strings.Repeat("y", 4<<10)
+	j := NewJoin(func(*Connection) error { return nil })
+	most := maxJoinTexts / (8 << 10)
+	for range most + 1 {
+		x := e
+		j.Entry(&x)
+	}
+	if s := j.Stats(); s.Beyond == 0 || len(j.entries) > most || j.texts > maxJoinTexts {
+		t.Errorf("%+v, %d entries with %d bytes", s, len(j.entries), j.texts)
+	}
+	large := &Certificate{Raw: make([]byte, 64<<10)}
+	most = maxHeldBack/(timesOfDER*len(large.Raw)) + 1
+	out := 0
+	j = NewJoin(func(*Connection) error { out++; return nil })
+	live := &LiveJoin{Report: func(*Connection) { out++ }}
+	list := connections(slices.Repeat([]seenConn{{"10.1.1.1:1", 0, nil}}, most)...)
+	for i := range list {
+		list[i].TLS = new(TLSFacts)
+		list[i].TLS.Certificates[FromClient].Chain = []*Certificate{large}
+		list[i].Client = netip.AddrPortFrom(list[i].Client.Addr(), uint16(i+1))
+		if err := j.Connection(&list[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out != most || len(j.held) > 0 {
+		t.Errorf("%d of %d came out, %d are held", out, most, len(j.held))
+	}
+	for i := range list {
+		live.Connection(&list[i], testTime)
+	}
+	if live.bytes > maxLiveBytes || len(live.order) >= most || len(live.order) == 0 {
+		t.Errorf("%d connections with %d bytes wait", len(live.order), live.bytes)
+	}
+	if live.Close(testTime); live.bytes != 0 {
+		t.Errorf("%d bytes are left", live.bytes)
+	}
+}

@@ -19,7 +19,10 @@ const (
 const (
 	maxLiveConnections = 4096
 	maxLiveEntries     = 4096
-	maxLinesEach       = 8 // lines joined to one connection
+	maxLiveBytes       = 96 << 20 // of connections
+	maxLinesEach       = 8        // lines joined to one connection
+
+	maxLiveText = "4096, or 96 MiB of them"
 )
 
 // LiveJoin joins log entries and connections while both come in, whichever is first. They belong together when the client's address is
@@ -35,6 +38,7 @@ type LiveJoin struct {
 	queue   []*liveEntry                         // as they came
 	asked   int                                  // of queue: those that were asked again whether an earlier connection will do
 	crowded time.Time                            // when a connection last went out unjoined for want of room
+	bytes   int                                  // of those in order
 	stats   JoinStats
 }
 
@@ -45,6 +49,7 @@ type liveConnection struct {
 	listed     time.Time // when it was put into order
 	until      time.Time // to be reported then; zero when it was
 	lines      []*LogEntry
+	bytes      int // that it takes
 }
 
 type liveEntry struct {
@@ -61,18 +66,20 @@ func (j *LiveJoin) Connection(c *Connection, now time.Time) {
 		j.again(old, c, now)
 		return
 	}
-	if len(j.order) >= maxLiveConnections {
+	size := c.Facts.cloned()
+	if len(j.order) >= maxLiveConnections || j.bytes+size > maxLiveBytes {
 		j.crowded = now
 		if c.wantsLine() && c.Stage != StageOpen {
 			with := *c
-			with.NoLog = "too many connections at once: " + itoa(maxLiveConnections) + " are remembered for their lines"
+			with.NoLog = "too many connections at once: " + maxLiveText + ", are remembered for their lines"
 			c = &with
 		}
 		j.Report(c)
 		return
 	}
-	l := &liveConnection{Connection: *c, came: now, listed: now}
+	l := &liveConnection{Connection: *c, came: now, listed: now, bytes: size}
 	l.Facts = c.Facts.Clone()
+	j.bytes += size
 	j.remember(l)
 	j.takeWaiting(l)
 	switch {
@@ -108,6 +115,9 @@ func (j *LiveJoin) find(c *Connection) *liveConnection {
 func (j *LiveJoin) again(l *liveConnection, c *Connection, now time.Time) {
 	l.Connection, l.came = *c, now
 	l.Facts = c.Facts.Clone()
+	j.bytes -= l.bytes
+	l.bytes = c.Facts.cloned()
+	j.bytes += l.bytes
 	if c.Stage == StageUpdate && len(l.lines) == 0 && c.wantsLine() {
 		l.until = now.Add(waitForLine)
 		return
@@ -286,6 +296,7 @@ func (j *LiveJoin) tick(now time.Time, all bool) {
 }
 
 func (j *LiveJoin) forget(l *liveConnection, now time.Time) {
+	j.bytes -= l.bytes
 	key := l.joinAddr()
 	for _, e := range slices.Clone(j.entries[key]) {
 		j.askAgain(e, now)
@@ -307,7 +318,7 @@ func (j *LiveJoin) giveUp(e *liveEntry) {
 	j.unlist(key, e)
 	e.NotJoined = "no connection from " + key.String() + " was seen within 10 s of it: NAT, a proxy in front of etcd, another interface, or dropped packets"
 	if !j.crowded.IsZero() && e.came.Sub(j.crowded) < joinWindow {
-		e.NotJoined = "too many connections at once: none from " + key.String() + " is among the " + itoa(maxLiveConnections) + " that are remembered"
+		e.NotJoined = "too many connections at once: none from " + key.String() + " is among those that are remembered, " + maxLiveText
 	}
 	if j.recent[key] != nil && e.Kind != etcdlog.KindUnrecognised {
 		e.NotJoined = "connections from " + key.String() + " were seen, and each has a line of this kind"

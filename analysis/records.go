@@ -64,7 +64,7 @@ func (c *Conn) fillRecord(d Direction, p []byte) []byte {
 		body := s.buf[tlswire.RecordHeaderLen:]
 		s.buf = s.buf[:0] // record does not write to the buffer
 		c.record(d, h, body)
-		if len(s.buf) == 0 && c.cache.giveBuffer(s.buf) {
+		if len(s.buf) == 0 && (c.cache.giveBuffer(s.buf) || cap(s.buf) > keepBuffer) {
 			s.buf = nil
 		}
 	}

@@ -24,14 +24,14 @@ func (c *Conn) resync(d Direction, p []byte) []byte {
 	}
 	s.seeked += n
 	if s.seeked >= maxResyncTotal {
-		s.phase, s.buf = passing, s.buf[:0]
+		s.phase, s.buf = passing, recycle(s.buf)
 		return nil
 	}
 	if i == 0 && len(s.buf) == maxResync {
 		i = 1 // a first candidate that asks for more than the window holds
 	}
 	if i > 0 { // else a stream that comes byte by byte would be moved as often
-		s.buf = append(s.buf[:0], s.buf[i:]...)
+		s.buf = refill(s.buf, s.buf[i:])
 	}
 	return p[n:]
 }
@@ -53,7 +53,7 @@ func (c *Conn) resume(d Direction, i int) {
 		rest = c.records(d, rest)
 	}
 	if s.buf == nil {
-		s.buf = window[:0]
+		s.buf = recycle(window)
 	}
 }
 

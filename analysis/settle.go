@@ -36,7 +36,7 @@ func (c *Conn) Abandon(d Direction) {
 	if s.phase == inRecords || s.phase == resyncing {
 		next = resyncing // where the records of the last bytes begin is not known
 	}
-	s.phase, s.skip, s.buf, s.message, s.seeked, s.lostPlace, s.abandoned = next, 0, s.buf[:0], s.message[:0], 0, true, true
+	s.phase, s.skip, s.buf, s.message, s.seeked, s.lostPlace, s.abandoned = next, 0, recycle(s.buf), recycle(s.message), 0, true, true
 	s.unseal.lose()
 }
 

@@ -99,7 +99,8 @@ func (c *Conn) sslv2(d Direction, p []byte) []byte {
 			c.violate(d, ViolationMessage, err)
 		}
 		c.tls.SSLv2 = &c.v2
-		s.buf, s.phase = s.buf[:0], inRecords
+		c.own += bytesOfParsed(c.v2.Held()) + 2*len(s.hello)
+		s.buf, s.phase = recycle(s.buf), inRecords
 	}
 	return p[n:]
 }

@@ -70,6 +70,7 @@ type Limits struct {
 	Idle         time.Duration // nothing has passed for so long: closed. 0 means never: an etcd watch may be silent for days, and keep-alives find dead peers
 	ObserveBytes int64         // of a connection are observed at the most, both directions together; 0 means DefaultObserveBytes
 	QueueBytes   int           // wait for the watcher at the most; what is beyond is a Gap. 0 means DefaultQueueBytes
+	HeldBytes    int           // the analysis holds of all connections at the most, beside 3 KiB of each; 0 means DefaultHeldBytes
 	Drain        time.Duration // connections get to end after Serve's ctx is done; 0 means DefaultDrain, negative closes them at once
 }
 
@@ -80,6 +81,7 @@ const (
 	DefaultFirstByte    = 60 * time.Second // six times what etcd itself waits for a handshake
 	DefaultObserveBytes = 512 << 10        // no handshake is as long; the analysis is content long before
 	DefaultQueueBytes   = 16 << 20         // some 3000 handshakes that arrive at once
+	DefaultHeldBytes    = 128 << 20        // a thousand clients that have sent half of the longest message each
 	DefaultDrain        = 10 * time.Second // long enough for requests, watches never end by themselves
 )
 
@@ -108,6 +110,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.QueueBytes <= 0 {
 		l.QueueBytes = DefaultQueueBytes
+	}
+	if l.HeldBytes <= 0 {
+		l.HeldBytes = DefaultHeldBytes
 	}
 	switch {
 	case l.Drain == 0:

@@ -21,14 +21,15 @@ type Stats struct {
 	Spliced    int64    // of them by splice
 	Lost       int64    // bytes that the watcher did not get because its queue was full
 	Unobserved int64    // connections that the watcher never got because it was too far behind
+	Evicted    int64    // connections of which what was known was given up, to bound memory
 	Panics     int64    // of Observer, Tap and analysis
 }
 
 // counters is Stats while it is being counted.
 type counters struct {
-	accepted, active, pauses, shortages, overLimit, badHeaders, dialErrors, loops atomic.Int64
-	firstByte, idle, drained, resets, answered, spliced, lost, unobserved, panics atomic.Int64
-	bytes                                                                         [2]atomic.Int64
+	accepted, active, pauses, shortages, overLimit, badHeaders, dialErrors, loops          atomic.Int64
+	firstByte, idle, drained, resets, answered, spliced, lost, unobserved, evicted, panics atomic.Int64
+	bytes                                                                                  [2]atomic.Int64
 }
 
 // Stats is a snapshot. It may be called at any time.
@@ -39,6 +40,6 @@ func (s *Server) Stats() Stats {
 		OverLimit: c.overLimit.Load(), BadHeaders: c.badHeaders.Load(), DialErrors: c.dialErrors.Load(), Loops: c.loops.Load(),
 		FirstByte: c.firstByte.Load(), Idle: c.idle.Load(), Drained: c.drained.Load(), Resets: c.resets.Load(), Answered: c.answered.Load(),
 		Bytes: [2]int64{c.bytes[0].Load(), c.bytes[1].Load()}, Spliced: c.spliced.Load(),
-		Lost: c.lost.Load(), Unobserved: c.unobserved.Load(), Panics: c.panics.Load(),
+		Lost: c.lost.Load(), Unobserved: c.unobserved.Load(), Evicted: c.evicted.Load(), Panics: c.panics.Load(),
 	}
 }

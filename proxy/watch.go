@@ -21,6 +21,10 @@ type watch struct {
 	abandoned bool
 	answered  bool         // the server has sent something
 	told      bool         // the Observer knows enough until the end
+	forgotten bool         // what was known of it was given up: bytes are only counted
+	held      int          // bytes that the analysis holds of it, as counted in watcher.holding
+	older     *watch       // in watcher.holding; valid iff held > 0
+	newer     *watch       // likewise
 	seen      time.Time    // of the last event with bytes, or the first
 	tls       *atomic.Bool // set when it is a handshake: the upstream speaks TLS
 
@@ -145,6 +149,8 @@ type watcher struct {
 	early looks
 	batch batch
 	ended bool // the queue is closed and empty
+
+	holding holding
 }
 
 // watcherLag is how long the watcher lets events gather once there are some: a handshake is some ten of them, and to be woken for each by
@@ -213,12 +219,16 @@ func (t *watcher) take() (some bool) {
 
 // event handles one event. A panic costs what it was about, and no more.
 func (t *watcher) event(e *event, p []byte) {
-	t.guard(e, func() { t.analyse(e, p) })
+	t.guard(e, func() {
+		t.analyse(e, p)
+		t.weigh(e)
+	})
 	if tap := t.s.Tap; tap != nil {
 		t.guard(nil, func() { t.tap(tap, e, p) })
 	}
 	t.guard(nil, func() { t.tell(e) })
 	if e.kind == eventEnd {
+		t.holding.set(e.w, 0)
 		t.s.queue.finished()
 	}
 }
@@ -261,7 +271,11 @@ func (t *watcher) analyse(e *event, p []byte) {
 		w.tcp = analysis.TCPFacts{Established: w.c.DialError == nil, Refused: w.c.Refused, SYN: w.c.TimedOut}
 	case eventData:
 		w.seen = e.at
-		w.conn.Data(e.d, e.at, p)
+		if w.forgotten {
+			w.conn.Pass(e.d, e.at, e.n)
+		} else {
+			w.conn.Data(e.d, e.at, p)
+		}
 		if e.d == analysis.FromServer && !w.answered {
 			w.answered = true
 			if len(p) > 1 && p[0] == byte(tlswire.ContentTypeHandshake) && p[1] == 3 {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
@@ -171,7 +172,7 @@ func weight(c *analysis.Connection) int {
 // certExporter writes each distinct certificate once, as PEM, to a directory.
 type certExporter struct {
 	dir  *os.Root
-	done map[*analysis.Certificate]bool
+	done map[[sha256.Size]byte]bool // by digest, so that no certificate is kept
 }
 
 // maxExported bounds what is remembered of the certificates written; a file that exists already is never written again anyway.
@@ -185,7 +186,7 @@ func newCertExporter(name string) (*certExporter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--export-certs needs a directory that can be written: %w; name another one", err)
 	}
-	return &certExporter{dir: dir, done: make(map[*analysis.Certificate]bool)}, nil
+	return &certExporter{dir: dir, done: make(map[[sha256.Size]byte]bool)}, nil
 }
 
 func (x *certExporter) add(c *analysis.Connection) error {
@@ -194,14 +195,14 @@ func (x *certExporter) add(c *analysis.Connection) error {
 	}
 	for d := range c.TLS.Certificates {
 		for _, cert := range c.TLS.Certificates[d].Chain {
-			if x.done[cert] {
+			if x.done[cert.SHA256] {
 				continue
 			}
 			if err := x.write(cert); err != nil {
 				return err
 			}
 			if len(x.done) < maxExported {
-				x.done[cert] = true
+				x.done[cert.SHA256] = true
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 func proxyInput(s *proxy.Stats) (in analysis.Input) {
 	note(&in.Other, "bytes that passed unobserved, because forwarding comes first", s.Lost)
 	note(&in.Other, "connections that passed unobserved", s.Unobserved)
+	note(&in.Other, "connections of which what was known was forgotten, to bound memory; they live on", s.Evicted)
 	note(&in.Other, "connections closed at once: too many of one client", s.OverLimit)
 	note(&in.Other, "connections closed: their PROXY header is none", s.BadHeaders)
 	note(&in.Other, "connections closed: they would have led back to the proxy", s.Loops)
