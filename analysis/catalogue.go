@@ -40,7 +40,7 @@ func Causes() []Cause {
 
 // Bounds of the search for a code that was mistyped.
 const (
-	maxCodeLength   = 40 // bytes; the longest code has 28, anything far longer is no typing mistake
+	maxCodeLength   = 40 // bytes; the longest code has 31, anything far longer is no typing mistake
 	maxCodeDistance = 4  // as editDistance counts; with more, the guess is more often wrong than right
 )
 

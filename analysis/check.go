@@ -252,8 +252,8 @@ func (k *checker) usage() {
 		k.add(CodeClientCertKeyUsage, Certain, c.File, c.name()+" has the extended key usage "+usages(c.X509)+", and clients, which members are to each other, need clientAuth")
 	}
 	if slices.Contains(c.Configured, "--cert-file") && gatewayRefused(k.deployment, &k.deployment.Client, c.X509) {
-		k.add(CodeServerCertNoClientAuth, Certain, c.File, c.name()+" has the extended key usage "+usages(c.X509)+
-			"; etcd's grpc-gateway presents it as a client, and etcd demands clientAuth of clients")
+		confidence, refused := refusal(k.deployment)
+		k.add(CodeServerCertNoClientAuth, confidence, c.File, c.name()+" has the extended key usage "+usages(c.X509)+refused)
 	}
 }
 

@@ -215,9 +215,18 @@ func (v *view) serverCertWithoutClientAuth() {
 	if !ok || !sure || leaf == nil || v.endpoint != EndpointClient || !gatewayRefused(v.expect.Deployment, t, leaf.X509) {
 		return
 	}
-	f := v.add(CodeServerCertNoClientAuth, Certain, "the server's certificate "+brief(leaf.Subject)+" has the extended key usage "+usages(leaf.X509)+
-		"; etcd's grpc-gateway presents it as a client, and etcd demands clientAuth of clients")
+	confidence, refused := refusal(v.expect.Deployment)
+	f := v.add(CodeServerCertNoClientAuth, confidence, "the server's certificate "+brief(leaf.Subject)+" has the extended key usage "+usages(leaf.X509)+refused)
 	v.sawCertificate(f, FromServer)
+}
+
+// refusal says what becomes of a grpc-gateway that etcd refuses, and how sure it is that there is one (embed/config.go, NewConfig).
+func refusal(d *deploy.Deployment) (Confidence, string) {
+	const refused = "; etcd's grpc-gateway presents it as a client, and etcd demands clientAuth of clients"
+	if d.Kind != deploy.KindConfigFile || d.GatewaySet || d.Version.AtLeast(3, 5) {
+		return Certain, refused
+	}
+	return Likely, refused + ". Before 3.5 etcd has a grpc-gateway only where its configuration file says enable-grpc-gateway"
 }
 
 // gatewayRefused reports whether etcd would refuse its own grpc-gateway.

@@ -106,7 +106,8 @@ func deployRows(t testing.TB) []deployRow {
 		{name: "all there", script: mtls12, files: here, config: tlsConfig, code: CodeMemberMissingFromSANs, none: true},
 
 		{name: "gateway", script: live("TLS 1.2 server's key usage"), config: tlsConfig, code: CodeServerCertNoClientAuth, none: true}, // clientAuth only
-		{name: "gateway refused", script: transcript{client(handshake(clientHello(modern))), server(handshake(serverHello12(v12, 0xc02b)), handshake(certificateMessage(der(p.clientUsage.Certificate))))}, config: tlsConfig, code: CodeServerCertNoClientAuth, confidence: Certain, fault: FaultServer, says: "grpc-gateway"},
+		{name: "gateway refused", script: transcript{client(handshake(clientHello(modern))), server(handshake(serverHello12(v12, 0xc02b)), handshake(certificateMessage(der(p.clientUsage.Certificate))))}, config: tlsConfig + "enable-grpc-gateway: true\n", code: CodeServerCertNoClientAuth, confidence: Certain, fault: FaultServer, says: "grpc-gateway"},
+		{name: "gateway refused, if there is one", script: transcript{client(handshake(clientHello(modern))), server(handshake(serverHello12(v12, 0xc02b)), handshake(certificateMessage(der(p.clientUsage.Certificate))))}, config: tlsConfig, code: CodeServerCertNoClientAuth, confidence: Likely, fault: FaultServer, says: "Before 3.5"},
 
 		{name: "PEM list", script: live("TLS 1.3 client of another CA"), files: map[string][]byte{"list.crl": crl}, config: tlsConfig, version: deploy.Version{Major: 3, Minor: 6}, code: CodeCRLUnreadable, confidence: Likely, fault: FaultServer, says: "PEM"},
 		{name: "PEM list, 3.5", script: live("TLS 1.3 client of another CA"), files: map[string][]byte{"list.crl": crl}, config: tlsConfig, version: deploy.Version{Major: 3, Minor: 5}, code: CodeCRLUnreadable, none: true},

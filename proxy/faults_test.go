@@ -79,9 +79,6 @@ func TestRefused(t *testing.T) {
 	if got := outcome(f); got != analysis.OutcomeRefused {
 		t.Errorf("outcome %v", got)
 	}
-	if h := p.Reach(t.Context()); h[0].Failing == "" {
-		t.Errorf("reached %+v", h)
-	}
 	if h := p.Health(); h[0].Failing == "" || p.Stats().DialErrors != 1 {
 		t.Errorf("health %+v, %+v", h, p.Stats())
 	}

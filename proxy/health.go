@@ -1,9 +1,6 @@
 package proxy
 
-import (
-	"context"
-	"net"
-)
+import "net"
 
 // Bound is a map with the address that its listener is bound to: another than the map's when that has port 0.
 type Bound struct {
@@ -37,28 +34,6 @@ func (s *Server) Health() []Health {
 		h := Health{Map: *n.m.Load()}
 		if text := n.failing.Load(); text != nil {
 			h.Failing = *text
-		}
-		all = append(all, h)
-	}
-	return all
-}
-
-// Reach tries to connect to the upstream of each map, and closes at once. etcd's log has a line about each try, so it is not for every
-// second; Health costs nothing.
-func (s *Server) Reach(ctx context.Context) []Health {
-	var all []Health
-	for _, b := range s.Bound() {
-		h := Health{Map: b.Map}
-		network, address := "tcp", b.Upstream.String()
-		if b.Upstream.Path != "" {
-			network, address = "unix", b.Upstream.Path
-		}
-		dialer := net.Dialer{Timeout: s.limits.Dial}
-		c, err := dialer.DialContext(ctx, network, address)
-		if err != nil {
-			h.Failing = err.Error()
-		} else {
-			c.Close()
 		}
 		all = append(all, h)
 	}

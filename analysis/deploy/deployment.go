@@ -56,7 +56,8 @@ type Deployment struct {
 	TLSMin, TLSMax string   // "TLS1.2", "TLS1.3"; "" for the version's default
 	CipherSuites   []string // "" entries are left out; none for Go's default
 
-	EnableGRPCGateway bool    // default true
+	EnableGRPCGateway bool    // default true; of a configuration file only since etcd 3.5
+	GatewaySet        bool    // and not the default
 	Version           Version // from the image's tag; zero when unknown
 
 	ConfigFile       string   // --config-file or ETCD_CONFIG_FILE: etcd then ignores all other flags and variables

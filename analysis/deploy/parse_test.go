@@ -155,7 +155,7 @@ func TestParseCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want = &Deployment{Source: "p", Kind: KindCommand, Name: "a",
+	want = &Deployment{Source: "p", Kind: KindCommand, Name: "a", GatewaySet: true,
 		Client: Transport{CertFile: "x.crt", ClientCertAuth: true, AllowedHostname: []string{"h"}, CRLFile: "c"},
 		Peer:   Transport{AutoTLS: true, AllowedCN: []string{"a", "b"}}, TLSMin: "TLS1.3", CipherSuites: []string{"A", "B"}}
 	if diff := cmp.Diff(want, got); diff != "" {

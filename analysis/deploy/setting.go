@@ -42,7 +42,7 @@ func (d *Deployment) set(name, value string) {
 	case "cipher-suites":
 		d.CipherSuites = split(value)
 	case "enable-grpc-gateway":
-		d.EnableGRPCGateway = isTrue(value)
+		d.EnableGRPCGateway, d.GatewaySet = isTrue(value), true
 	case "config-file":
 		d.ConfigFile = value
 	default:

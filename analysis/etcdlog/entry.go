@@ -156,16 +156,6 @@ type Entry struct {
 	Broken bool // the line was cut or is not well-formed: fields may be missing
 }
 
-// Wrapped reports whether w is among the wrappers of the line.
-func (e *Entry) Wrapped(w Wrapper) bool {
-	for _, x := range e.Wrappers {
-		if x == w {
-			return true
-		}
-	}
-	return false
-}
-
 // WrapperNames joins the names of the wrappers, outermost first; "" when there are none.
 func (e *Entry) WrapperNames() string {
 	var names []string

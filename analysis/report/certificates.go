@@ -65,7 +65,7 @@ func (k *Certificates) Add(c *analysis.Connection) {
 func (k *Certificates) add(c *analysis.Connection, d analysis.Direction, m *analysis.CertificateFacts, i int, cert *analysis.Certificate) {
 	last := &k.last[d]
 	if i == 0 && last.cert == cert && last.client == c.Client.Addr() && last.server == c.Server {
-		k.found[last.index].count++
+		k.found[last.index].again(m)
 		return
 	}
 	n, ok := k.index[cert.SHA256]
@@ -83,18 +83,23 @@ func (k *Certificates) add(c *analysis.Connection, d analysis.Direction, m *anal
 		k.found = append(k.found, foundCertificate{cert: cert, firstPacket: m.Packet, firstAt: m.At})
 	}
 	f := &k.found[n]
-	f.count++
+	f.again(m)
 	f.by[d] = true
 	f.leaf = f.leaf || i == 0
 	f.servers = appendOnce(f.servers, c.Server, &f.more)
 	if d == analysis.FromClient {
 		f.clients = appendOnce(f.clients, c.Client.Addr(), &f.more)
 	}
-	if m.Packet < f.firstPacket { // connections finish in another order than they start
-		f.firstPacket, f.firstAt = m.Packet, m.At
-	}
 	if i == 0 {
 		*last = lastChain{cert, c.Client.Addr(), c.Server, n}
+	}
+}
+
+// again counts a presentation. Connections finish in another order than they start.
+func (f *foundCertificate) again(m *analysis.CertificateFacts) {
+	f.count++
+	if m.Packet < f.firstPacket {
+		f.firstPacket, f.firstAt = m.Packet, m.At
 	}
 }
 

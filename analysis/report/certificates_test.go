@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -59,6 +60,20 @@ func TestCertificates(t *testing.T) {
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
+// A connection that began earlier may end later: its packet is the first one, also where the same client had the same certificate before.
+func TestFirstPacketOfCertificate(t *testing.T) {
+	leaf := sampleCertificate(t, "leaf")
+	var certs Certificates
+	for _, packet := range []int64{50, 5, 70} {
+		c := fullConnection(nil, "text")
+		c.TLS.Certificates[analysis.FromServer] = analysis.CertificateFacts{Visibility: analysis.Seen, Chain: []*analysis.Certificate{leaf}, Packet: packet, At: sampleStart.Add(time.Duration(packet))}
+		certs.Add(c)
+	}
+	if f := &certs.found[0]; f.count != 3 || f.firstPacket != 5 || !f.firstAt.Equal(sampleStart.Add(5)) {
+		t.Errorf("presented %d times, first in packet %d, at %v", f.count, f.firstPacket, f.firstAt)
 	}
 }
 

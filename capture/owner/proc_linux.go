@@ -3,6 +3,7 @@ package owner
 import (
 	"bytes"
 	"errors"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -141,7 +142,7 @@ func (s *search) enumerate() {
 	})
 	age := func(pid int) int {
 		if pid > last {
-			return 1<<31 - pid
+			return math.MaxInt32 - pid
 		}
 		return last - pid
 	}

@@ -27,6 +27,9 @@ func (r *reader) input(interrupted bool) analysis.Input {
 		s := k.stats()
 		other("lines of key logs that could not be read", s.Malformed+s.TooLong)
 		other("connections whose secrets were forgotten for newer ones", s.Forgotten)
+		if k.err != nil {
+			other(k.err.Error(), 1)
+		}
 	}
 	if interrupted {
 		other("interrupted: what follows was not read", 1)

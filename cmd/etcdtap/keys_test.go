@@ -39,3 +39,19 @@ func TestKeysGrow(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 }
+
+// TestKeysFail: a key log that cannot be read any more is no secret.
+func TestKeysFail(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "keys.log")
+	writeFile(t, name, nil)
+	k, err := openKeys([]string{name}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.close()
+	r := &reader{}
+	r.options.Keys = k
+	if in := r.input(false); len(in.Other) != 1 || !strings.HasPrefix(in.Other[0].Name, "reading the key log "+name) {
+		t.Errorf("also: %v", in.Other)
+	}
+}
