@@ -47,6 +47,7 @@ func TestCapture(t *testing.T) {
 		{"count and duration", captureCount},
 		{"statistics", captureStatistics},
 		{"nothing lost at the end", captureEnd},
+		{"a trickle", captureTrickle},
 		{"kill -9", captureKilled},
 		{"disk full", captureDiskFull},
 		{"reader gone", captureReaderGone},
