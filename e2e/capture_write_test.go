@@ -246,7 +246,10 @@ func captureEnd(t *testing.T, s *site) {
 		file := filepath.Join(t.TempDir(), "end.pcapng")
 		c := capturingWith(t, exec.Command(program, append([]string{"capture"}, s.arguments("-o", "json", "-w", file)...)...))
 		client := s.reject(t)
-		c.cmd.Process.Signal([]os.Signal{syscall.SIGTERM, os.Interrupt}[i/2])
+		signal := []os.Signal{syscall.SIGTERM, os.Interrupt}[i/2]
+		c.cmd.Process.Signal(signal)
+		time.Sleep(5 * time.Millisecond)
+		c.cmd.Process.Signal(signal) // as timeout(1) does
 		if status := c.wait(t); status != 0 {
 			t.Errorf("exit status %d\n%s", status, c.stderr.String())
 		}
