@@ -51,6 +51,7 @@ func TestCapture(t *testing.T) {
 		{"kill -9", captureKilled},
 		{"disk full", captureDiskFull},
 		{"reader gone", captureReaderGone},
+		{"reader stalls", captureReaderStalls},
 		{"metrics", captureMetrics},
 		{"processes", captureProcesses},
 		{"privileges", capturePrivileges},

@@ -387,3 +387,24 @@ func captureReaderGone(t *testing.T, s *site) {
 		t.Error("the file lacks a connection that was reported")
 	}
 }
+
+// captureReaderStalls: a reader that takes nothing any more does not keep it from ending, and is told.
+func captureReaderStalls(t *testing.T, s *site) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	cmd := exec.Command(etcdtap(), append([]string{"capture"}, s.arguments("-o", "json")...)...)
+	cmd.Stdout = w
+	c := capturingWith(t, cmd)
+	w.Close()
+	for range 100 { // more than a pipe holds
+		s.reject(t)
+	}
+	time.Sleep(time.Second)
+	c.cmd.Process.Signal(syscall.SIGTERM)
+	if status := c.wait(t); status != 1 || !strings.Contains(c.stderr.String(), "nobody takes it") {
+		t.Errorf("exit status %d\n%s", status, c.stderr.String())
+	}
+}

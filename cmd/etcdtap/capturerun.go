@@ -29,6 +29,7 @@ const (
 	tickEvery  = 100 * time.Millisecond // logs are looked at, and what waits is reported
 	countEvery = time.Second            // the kernel is asked for its drops
 	timeEvery  = 64                     // packets between two looks at the clock, unless their own times say that one is due
+	captureEnd = 15 * time.Second       // for all that is left to report: less than the TimeoutStopSec of deploy/etcdtap.service
 	drainFor   = time.Second            // what the kernel holds back at the end is read for so long at the most: it takes 0.1 s where it keeps up
 )
 
@@ -86,7 +87,8 @@ func (e *environment) watch(ctx context.Context, f *captureFlags, x analysis.Exp
 		c.live.logs.mayReopen()
 	}
 	endsOrderly(ctx)
-	brokenPipe := make(chan os.Signal, 1) // where it is asked for, a reader of ours that ends is an error of writing, and files are closed
+	defer context.AfterFunc(ctx, func() { endsWithin(ctx, captureEnd) })() // who reads our reports may have stopped to
+	brokenPipe := make(chan os.Signal, 1)                                  // where it is asked for, a reader of ours that ends is an error of writing, and files are closed
 	signal.Notify(brokenPipe, syscall.SIGPIPE)
 	defer signal.Stop(brokenPipe)
 	fmt.Fprintf(e.stderr, "etcdtap: capturing on %s: %s; Ctrl-C ends it\n", c.names(), filterText(&x, expression))
