@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -245,7 +246,10 @@ func captureEnd(t *testing.T, s *site) {
 		file := filepath.Join(t.TempDir(), "end.pcapng")
 		c := capturingWith(t, exec.Command(program, append([]string{"capture"}, s.arguments("-o", "json", "-w", file)...)...))
 		client := s.reject(t)
-		c.cmd.Process.Signal([]os.Signal{syscall.SIGTERM, os.Interrupt}[i/2])
+		signal := []os.Signal{syscall.SIGTERM, os.Interrupt}[i/2]
+		c.cmd.Process.Signal(signal)
+		time.Sleep(5 * time.Millisecond)
+		c.cmd.Process.Signal(signal) // as timeout(1) does
 		if status := c.wait(t); status != 0 {
 			t.Errorf("exit status %d\n%s", status, c.stderr.String())
 		}
@@ -256,6 +260,57 @@ func captureEnd(t *testing.T, s *site) {
 			}
 		}
 	}
+}
+
+// captureTrickle: a few packets a second, as an etcd's heartbeats are, never leave it idle, and hold up neither reports nor the file nor the end.
+func captureTrickle(t *testing.T, s *site) {
+	trickle(t, fmt.Sprintf("127.0.0.2:%d", s.lab.Ports.Client))
+	for _, program := range []string{etcdtap(), pureGo()} {
+		file := filepath.Join(t.TempDir(), "trickle.pcapng")
+		c := capturingWith(t, exec.Command(program, append([]string{"capture"}, s.arguments("-o", "json", "-w", file)...)...))
+		client := s.reject(t)
+		c.expectCode(t, client, "plaintext-to-tls")
+		time.Sleep(time.Second)
+		if last(s.readable(t, file), client) == nil {
+			t.Errorf("%s: a second later the file lacks a connection that was reported", filepath.Base(program))
+		}
+		begun := time.Now()
+		c.stop(t)
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("%s: the end took %v", filepath.Base(program), took)
+		}
+	}
+}
+
+// trickle sends a byte every tenth of a second over a connection to address, which it listens at, until the test ends.
+func trickle(t *testing.T, address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go io.Copy(io.Discard, to)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for err := error(nil); err == nil; time.Sleep(100 * time.Millisecond) {
+			_, err = from.Write([]byte{0})
+		}
+	}()
+	t.Cleanup(func() {
+		from.Close()
+		to.Close()
+		l.Close()
+		<-done
+	})
 }
 
 // captureKilled leaves a file that can be read.
@@ -330,5 +385,26 @@ func captureReaderGone(t *testing.T, s *site) {
 	}
 	if last(s.readable(t, file), client) == nil {
 		t.Error("the file lacks a connection that was reported")
+	}
+}
+
+// captureReaderStalls: a reader that takes nothing any more does not keep it from ending, and is told.
+func captureReaderStalls(t *testing.T, s *site) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	cmd := exec.Command(etcdtap(), append([]string{"capture"}, s.arguments("-o", "json")...)...)
+	cmd.Stdout = w
+	c := capturingWith(t, cmd)
+	w.Close()
+	for range 100 { // more than a pipe holds
+		s.reject(t)
+	}
+	time.Sleep(time.Second)
+	c.cmd.Process.Signal(syscall.SIGTERM)
+	if status := c.wait(t); status != 1 || !strings.Contains(c.stderr.String(), "nobody takes it") {
+		t.Errorf("exit status %d\n%s", status, c.stderr.String())
 	}
 }

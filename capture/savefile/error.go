@@ -50,10 +50,16 @@ func cause(err error) string {
 	return err.Error()
 }
 
+func full(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+const adviceFull = "make room (df -h), or bound what is kept with -C and -W"
+
 func adviceFor(err error) string {
 	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return "make room (df -h), or bound what is kept with -C and -W, or with --write-handshakes"
+	case full(err):
+		return adviceFull + ", or with --write-handshakes"
 	case errors.Is(err, syscall.EFBIG):
 		return "the limit on the size of a file was reached: raise it (ulimit -f), or begin new files with -C"
 	case errors.Is(err, syscall.EPIPE):

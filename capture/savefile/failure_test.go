@@ -114,6 +114,11 @@ func TestErrors(t *testing.T) {
 			}
 		})
 	}
+	if _, err := os.Stat("/dev/full"); err == nil {
+		if _, err := Create(Options{Name: "/dev/full", Interfaces: ethernet(), HandshakesOnly: true}); strings.Contains(err.Error(), "--write-handshakes") {
+			t.Errorf("%q advises what is done already", err)
+		}
+	}
 	if err := (&Error{Name: "a\x1b[31m", Doing: "opening", Err: fs.ErrPermission}); strings.Contains(err.Error(), "\x1b") {
 		t.Errorf("%q reaches a terminal as it is", err)
 	}

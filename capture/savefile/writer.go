@@ -153,7 +153,11 @@ func (w *Writer) fail(n int, err error) error {
 }
 
 func (w *Writer) wrong(doing string, err error) error {
-	return &Error{Name: w.name, Doing: doing, Packets: w.packets, Bytes: w.written, Err: err}
+	e := &Error{Name: w.name, Doing: doing, Packets: w.packets, Bytes: w.written, Err: err}
+	if w.options.HandshakesOnly && full(err) {
+		e.advice = adviceFull // it is what --write-handshakes would keep
+	}
+	return e
 }
 
 // Close writes the statistics, flushes, and closes the file. It returns an error only if no call before it has returned one.

@@ -28,7 +28,8 @@ const (
 	liveHeld   = 192 << 20
 	tickEvery  = 100 * time.Millisecond // logs are looked at, and what waits is reported
 	countEvery = time.Second            // the kernel is asked for its drops
-	timeEvery  = 64                     // packets between two looks at the clock
+	timeEvery  = 64                     // packets between two looks at the clock, unless their own times say that one is due
+	captureEnd = 15 * time.Second       // for all that is left to report: less than the TimeoutStopSec of deploy/etcdtap.service
 	drainFor   = time.Second            // what the kernel holds back at the end is read for so long at the most: it takes 0.1 s where it keeps up
 )
 
@@ -47,7 +48,10 @@ type capturer struct {
 	packets, bytes int64
 	dropped        uint64 // by kernel and interfaces, as of the last look
 	handshakesOnly bool
+	last           int64 // time of the last packet
+	before         int64 // packets at the last tick
 	ticked         time.Time
+	due            int64 // when the next tick is, as packets have their times
 	counted        time.Time
 	told           time.Time // statistics
 	until          time.Time // zero: no end
@@ -86,7 +90,8 @@ func (e *environment) watch(ctx context.Context, f *captureFlags, x analysis.Exp
 		c.live.logs.mayReopen()
 	}
 	endsOrderly(ctx)
-	brokenPipe := make(chan os.Signal, 1) // where it is asked for, a reader of ours that ends is an error of writing, and files are closed
+	defer context.AfterFunc(ctx, func() { endsWithin(ctx, captureEnd) })() // who reads our reports may have stopped to
+	brokenPipe := make(chan os.Signal, 1)                                  // where it is asked for, a reader of ours that ends is an error of writing, and files are closed
 	signal.Notify(brokenPipe, syscall.SIGPIPE)
 	defer signal.Stop(brokenPipe)
 	fmt.Fprintf(e.stderr, "etcdtap: capturing on %s: %s; Ctrl-C ends it\n", c.names(), filterText(&x, expression))
@@ -163,7 +168,7 @@ func (c *capturer) run(ctx context.Context) error {
 		} else if err := c.without(err); err != nil {
 			return err
 		}
-		if err != nil || n%timeEvery == 0 {
+		if err != nil || n%timeEvery == 0 || p.Time >= c.due {
 			if done, err := c.tick(ctx, err != nil); err != nil {
 				return err
 			} else if done {
@@ -217,6 +222,7 @@ func (c *capturer) without(err error) error {
 // packet takes one packet.
 func (c *capturer) packet(p *capture.Packet, s *capture.Segment) error {
 	c.packets++
+	c.last = p.Time
 	c.bytes += int64(len(p.Data))
 	if c.writer != nil && !c.handshakesOnly {
 		if err := c.writer.Packet(p); err != nil {
@@ -253,12 +259,16 @@ func (c *capturer) tick(ctx context.Context, idle bool) (done bool, err error) {
 	if now.Sub(c.ticked) < tickEvery {
 		return false, nil
 	}
-	c.ticked = now
+	c.ticked, c.due = now, now.Add(tickEvery).UnixNano()
 	if idle {
 		c.tracker.Advance(now.UnixNano())
+	} else {
+		c.tracker.Advance(c.last) // segments do so, too, but not all packets are
 	}
 	c.live.tick(now)
-	if idle && c.writer != nil {
+	few := c.packets-c.before < timeEvery // an etcd's heartbeats alone come more often than every idle moment
+	c.before = c.packets
+	if (idle || few) && c.writer != nil {
 		if err := c.writer.Flush(); err != nil {
 			return false, err
 		}

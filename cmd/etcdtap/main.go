@@ -33,7 +33,7 @@ func main() {
 		os.Exit(s)
 	case <-ctx.Done():
 	}
-	stop() // a second signal ends the process at once
+	same := time.After(sameOrder)
 	hurry, why := time.After(grace), "interrupted while waiting for input that did not come"
 	if o.orderly.Load() {
 		hurry = nil
@@ -42,6 +42,8 @@ func main() {
 		select {
 		case s := <-status:
 			os.Exit(s)
+		case <-same:
+			stop() // a second signal ends the process at once
 		case d := <-o.over:
 			hurry, why = time.After(d), "ended before all was reported: nobody takes it; read what etcdtap writes, or send it to a file"
 		case <-hurry:
@@ -50,6 +52,10 @@ func main() {
 		}
 	}
 }
+
+// sameOrder is how long after a signal another one is no second order: timeout(1) sends its own twice, to the process and to its group.
+// Nobody presses a key twice as fast.
+const sameOrder = 100 * time.Millisecond
 
 // complain says why on standard error, unless that takes nothing either.
 func complain(why string) {
