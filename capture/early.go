@@ -87,7 +87,11 @@ func (t *Tracker) settle(c *connection) {
 		return
 	}
 	x := t.attachments[c.stream]
-	if x.settled || !x.conn.Settled() {
+	if x.settled {
+		return
+	}
+	x.tellPassed(c) // so much of it settles any fate
+	if !x.conn.Settled() {
 		return
 	}
 	x.settled = true
@@ -118,13 +122,20 @@ func (t *Tracker) show(c *connection, why Early) bool {
 			l.update()
 			l.told()
 		}
+	}
+	x.tellPassed(c)
+	x.describe(c)
+	return t.options.Early(x.conn.Peek(moment(t.now), how), why)
+}
+
+// tellPassed tells of the bytes that were only counted so far.
+func (x *attachment) tellPassed(c *connection) {
+	for d := range x.store {
 		if n := x.store[d].passed; n > 0 {
 			x.conn.Pass(analysis.Direction(d), moment(c.seen), n)
 			x.store[d].passed = 0
 		}
 	}
-	x.describe(c)
-	return t.options.Early(x.conn.Peek(moment(t.now), how), why)
 }
 
 // Useful reports whether the last segment was of use: it opened or ended its connection, came before the fate was settled, or was the

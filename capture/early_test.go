@@ -3,6 +3,7 @@ package capture
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -127,6 +128,39 @@ func TestUseful(t *testing.T) {
 	}
 	if diff := cmp.Diff([]int{1, 2, 3, 4, 5, 8, 9}, kept); diff != "" {
 		t.Errorf("kept segments (-want +got):\n%s", diff)
+	}
+}
+
+// TestUsefulOfOneSide: what one side sends while the other is silent, or says too little to tell what it speaks, is kept no longer than any.
+func TestUsefulOfOneSide(t *testing.T) {
+	for _, answer := range []string{"", "HE"} {
+		for from := range 2 {
+			r, _ := shown(always)
+			seq, kept := [2]uint32{99, 499}, 0
+			play := func(d int, flags uint8, data string) {
+				p := Packet{Number: 1, Time: 1e18}
+				s := Segment{Src: hosts[d], Dst: hosts[1-d], SrcPort: [2]uint16{40000, 2379}[d], DstPort: [2]uint16{2379, 40000}[d],
+					Flags: flags, Seq: seq[d], Ack: seq[1-d], Payload: []byte(data), Length: len(data)}
+				seq[d] += uint32(len(data))
+				if flags&syn != 0 {
+					seq[d]++
+				}
+				r.Segment(&p, &s)
+				if r.Useful() {
+					kept += len(data)
+				}
+			}
+			play(0, syn, "")
+			play(1, syn|ack, "")
+			play(1-from, ack, answer)
+			for range 100 {
+				play(from, ack, strings.Repeat("x", 64<<10))
+			}
+			if kept > 512<<10 {
+				t.Errorf("side %d, answered by %q: %d bytes are kept of %d", from, answer, kept, 100*64<<10)
+			}
+			r.Flush()
+		}
 	}
 }
 

@@ -229,6 +229,9 @@ func (t *Tracker) bulk(c *connection, d analysis.Direction, s *Segment) {
 	h.next += uint32(s.Length)
 	if h.is(halfDone) {
 		x.store[d].passed += int64(s.Length)
+		if t.options.Early != nil {
+			t.settle(c)
+		}
 	} else {
 		c.flags |= connEstablished
 		x.store[d].waited = 0
