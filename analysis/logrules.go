@@ -44,6 +44,9 @@ var (
 // captureIt is the command that shows the bytes behind a line.
 const captureIt = "capture it and let the bytes decide: `tcpdump -i any -s 0 -w etcd.pcap 'tcp port 2379 or tcp port 2380'`, then `etcdtap read etcd.pcap`"
 
+// unusableKey is said where etcd's certificate was read, and its key is none that the handshake can use.
+const unusableKey = "etcd's own certificate has a key of a kind or size that it cannot use in this handshake"
+
 // serverTexts are what etcd says of those who come to it (crypto/tls and crypto/x509 of Go 1.9 to 1.26 write the texts;
 // client/pkg/transport, listener_tls.go, some). More exact texts stand before those they contain.
 var serverTexts = [...]textRule{
@@ -68,7 +71,9 @@ var serverTexts = [...]textRule{
 		also: []alternative{{CodeGroupMismatch, "in TLS 1.2 a client without a common curve gets the same text; the ClientHello shows it: " + captureIt}}},
 	{kinds: byServer, words: []string{"no ECDHE curve"}, code: CodeGroupMismatch, confidence: Certain},
 	{kinds: byServer, words: []string{"no key exchanges supported by both"}, code: CodeGroupMismatch, confidence: Certain},
+	{kinds: byServer, words: []string{"no supported elliptic curves offered"}, code: CodeGroupMismatch, confidence: Certain},
 	{kinds: byServer, words: []string{"certificate's signature algorithms"}, code: CodeSignatureAlgorithmMismatch, confidence: Certain},
+	{kinds: byServer, words: []string{"certificate custom signature algorithms"}, code: CodeSignatureAlgorithmMismatch, confidence: Certain},
 	{kinds: byServer, words: []string{"unsupported application protocols"}, code: CodeALPNMismatch, confidence: Certain},
 	{kinds: byServer, words: []string{"client didn't provide a certificate"}, code: CodeClientCertMissing, confidence: Certain,
 		note: "a Go client also withholds a certificate whose issuer is not among the CA names that etcd sends; the log cannot tell the two apart"},
@@ -116,9 +121,17 @@ var serverTexts = [...]textRule{
 	{kinds: byServer, words: []string{"tls: failed to find "}, code: CodeServerCertUnreadable, confidence: Certain, note: "the file is empty, half written, or holds something else"},
 	{kinds: byServer, words: []string{"found a certificate rather than a key"}, code: CodeServerCertUnreadable, confidence: Certain},
 	{kinds: byServer, words: []string{"failed to parse private key"}, code: CodeServerCertUnreadable, confidence: Certain},
+	{kinds: byServer, words: []string{"tls: unsupported certificate"}, code: CodeServerCertUnreadable, confidence: Likely, note: unusableKey},
+	{kinds: byServer, words: []string{"RSA key size too small"}, code: CodeServerCertUnreadable, confidence: Likely, note: unusableKey},
+	{kinds: byServer, words: []string{"tls: failed to sign "}, code: CodeServerCertUnreadable, confidence: Likely, note: unusableKey},
+	{kinds: byServer, words: []string{"tls: certificate private key "}, code: CodeServerCertUnreadable, confidence: Likely, note: unusableKey},
+	{kinds: byServer, words: []string{"tls: found unknown private key type"}, code: CodeServerCertUnreadable, confidence: Likely, note: unusableKey},
+	{kinds: byServer, words: []string{"tls: unknown public key algorithm"}, code: CodeServerCertUnreadable, confidence: Likely, note: unusableKey},
+	{kinds: byServer, words: []string{"tls: no certificates configured"}, code: CodeServerCertUnreadable, confidence: Likely},
 	{kinds: byServer, words: []string{"invalid signature by the client certificate"}, code: CodeClientCertInvalid, confidence: Certain},
 	{kinds: byServer, words: []string{"failed to parse client"}, code: CodeClientCertInvalid, confidence: Certain},
 	{kinds: byServer, words: []string{"RSA key larger than"}, code: CodeClientCertInvalid, confidence: Certain},
+	{kinds: byServer, words: []string{"client certificate contains an unsupported public key"}, code: CodeClientCertInvalid, confidence: Certain},
 	{kinds: byServer, words: []string{"no FIPS compatible certificate chains"}, code: CodeFIPSRefused, confidence: Certain},
 	{kinds: byServer, words: []string{"unsupported by FIPS"}, code: CodeFIPSRefused, confidence: Likely},
 	{kinds: byServer, words: []string{"Extended Master Secret"}, code: CodeFIPSRefused, confidence: Likely, note: "FIPS 140-3 mode takes TLS 1.2 with that extension only"},
@@ -126,13 +139,28 @@ var serverTexts = [...]textRule{
 	{kinds: byServer, words: []string{"inappropriate protocol fallback"}, code: CodeVersionMismatch, confidence: Likely, fault: FaultClient,
 		note: "the client tried once more with a lower version than both speak: its first attempt failed for another reason, which is the one to look for"},
 	{kinds: byServer, words: []string{"Finished message is incorrect"}, code: CodeRecordMACFailure, confidence: Likely, note: "the two sides did not see the same handshake: something between them changes it"},
+	{kinds: byServer, words: []string{"invalid client finished hash"}, code: CodeRecordMACFailure, confidence: Likely, note: "the two sides did not see the same handshake: something between them changes it"},
 	{kinds: byServer, words: []string{"client key share"}, code: CodeMalformedClientHello, confidence: Likely},
 	{kinds: byServer, words: []string{"invalid key share"}, code: CodeMalformedClientHello, confidence: Likely},
 	{kinds: byServer, words: []string{"second ClientHello"}, code: CodeMalformedClientHello, confidence: Likely, note: "it is the answer to etcd's HelloRetryRequest, and not as that asked"},
 	{kinds: byServer, words: []string{"PSK binder"}, code: CodeMalformedClientHello, confidence: Likely, note: "the client wants to resume with a ticket that does not fit"},
 	{kinds: byServer, words: []string{"early data"}, code: CodeMalformedClientHello, confidence: Likely, note: "etcd takes no 0-RTT data"},
 	{kinds: byServer, words: []string{"renegotiation extension"}, code: CodeMalformedClientHello, confidence: Likely},
+	{kinds: byServer, words: []string{"extended_master_secret but client does not"}, code: CodeMalformedClientHello, confidence: Likely, note: "the client wants to resume a session that had the extension"},
+	{kinds: byServer, words: []string{"missing signature_algorithms"}, code: CodeMalformedClientHello, confidence: Likely},
+	{kinds: byServer, words: []string{"early_data without pre_shared_key"}, code: CodeMalformedClientHello, confidence: Likely},
+	{kinds: byServer, words: []string{"illegal compression methods"}, code: CodeMalformedClientHello, confidence: Likely},
+	{kinds: byServer, words: []string{"does not support uncompressed connections"}, code: CodeMalformedClientHello, confidence: Likely},
+	{kinds: byServer, words: []string{"incompatible point formats"}, code: CodeMalformedClientHello, confidence: Likely},
+	{kinds: byServer, words: []string{"used the legacy version field to negotiate TLS 1.3"}, code: CodeMalformedClientHello, confidence: Likely},
+	{kinds: byServer, words: []string{"quic_transport_parameters"}, code: CodeMalformedClientHello, confidence: Likely, note: "QUIC's extension has no place in TLS over TCP"},
+	{kinds: byServer, words: []string{"encrypted_client_hello"}, code: CodeMalformedClientHello, confidence: Likely},
+	{kinds: byServer, words: []string{"encrypted client hello"}, code: CodeMalformedClientHello, confidence: Likely},
 	{kinds: byServer, words: []string{"too many ignored records"}, code: CodeMalformedHandshake, confidence: Likely},
+	{kinds: byServer, words: []string{"too many non-advancing records"}, code: CodeMalformedHandshake, confidence: Likely},
+	{kinds: byServer, words: []string{"invalid ClientKeyExchange message"}, code: CodeMalformedHandshake, confidence: Likely},
+	{kinds: byServer, words: []string{"unexpected key update message"}, code: CodeMalformedHandshake, confidence: Likely},
+	{kinds: byServer, words: []string{"handshake buffer not empty"}, code: CodeMalformedHandshake, confidence: Likely},
 	{kinds: byServer, words: []string{"connection timed out"}, code: CodeConnectionReset, confidence: Likely, note: "the kernel gave the connection up: the client, or the way to it, was gone"},
 	{kinds: byServer, words: []string{"no route to host"}, code: CodeConnectionReset, confidence: Likely, note: "the way to the client was gone"},
 	{kinds: byServer, words: []string{"issuer name does not match"}, code: CodeClientCertChainInvalid, confidence: Certain},
