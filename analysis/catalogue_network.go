@@ -59,7 +59,7 @@ var networkCauses = []Cause{
 	},
 	{
 		Code: CodeNoReply, Severity: Warning, AtFault: FaultUnknown,
-		Title:   "Client spoke TLS and never got an answer",
+		Title:   "Client never got an answer",
 		Meaning: "The connection was opened and the client sent its ClientHello (the first message of TLS), but as long as we watched the server sent nothing back.",
 		Wire:    "SYN, SYN-ACK, a ClientHello from the client, perhaps repeated, and no byte from the server until the capture ended or the connection went idle.",
 		Log:     "Nothing, or `i/o timeout` later (see handshake-timeout). The client says `context deadline exceeded` or `TLS handshake timeout`.",
