@@ -66,8 +66,9 @@ func (v *view) noReply() {
 		f.Confidence = Possible
 		f.Meaning += "; the capture may simply have ended too early"
 	}
-	if v.f.TLS == nil {
-		f.Title = "Client spoke and never got an answer"
+	f.Title = "Client spoke and never got an answer"
+	if v.f.TLS != nil {
+		f.Title = "Client spoke TLS and never got an answer"
 	}
 	f.saw(FromClient, c.FirstPacket, c.FirstAt, "the client's first bytes")
 }
