@@ -352,3 +352,18 @@ func TestUnseenBulk(t *testing.T) {
 		}
 	}
 }
+
+// TestAcknowledgedBefore: what acknowledges bytes before a stream that is known to begin is about an earlier connection of the port.
+func TestAcknowledgedBefore(t *testing.T) {
+	for _, start := range []uint32{1 << 30, 40} { // numbers go round
+		var h half
+		h.startAt(start)
+		h.flags |= halfStartKnown
+		if h.acknowledge(start-100) || h.is(halfAcked) {
+			t.Errorf("begins at %d: %d is acknowledged", start, h.acked)
+		}
+		if !h.acknowledge(start) || h.acked != start {
+			t.Errorf("begins at %d: its beginning is not acknowledged", start)
+		}
+	}
+}

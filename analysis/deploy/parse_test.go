@@ -199,6 +199,8 @@ func TestVariablesOfUnits(t *testing.T) {
 			Deployment{Name: "cp-1", ListenClient: []URL{u("https://10.0.0.1:2379", "https", "10.0.0.1", 2379)}, EnvironmentFiles: []string{"/etc/etcd/etcd.conf"}}},
 		{"Debian", debian, []string{"ETCD_NAME=cp-1\nETCD_CERT_FILE=a.crt\n", "ETCD_CERT_FILE=b.crt\nETCD_CLIENT_CERT_AUTH=true\n"},
 			Deployment{Name: "cp-1", Client: Transport{CertFile: "b.crt", ClientCertAuth: true}, EnvironmentFiles: []string{"/etc/default/etcd", "/run/etcd.service.env"}}},
+		{"last of several on the command line", "[Service]\nEnvironment=ETCD_NAME=a\nEnvironmentFile=/x\nExecStart=/usr/bin/etcd --name ${ETCD_NAME}\n", []string{"ETCD_NAME=c\n"},
+			Deployment{Name: "c", EnvironmentFiles: []string{"/x"}}},
 		{"last word", "[Service]\nEnvironment=ETCD_CLIENT_CERT_AUTH=true ETCD_NAME=a\nEnvironmentFile=/x\nExecStart=/usr/bin/etcd --name b\n", []string{"ETCD_CLIENT_CERT_AUTH=false\nETCD_NAME=c\n"},
 			Deployment{Name: "b", EnvironmentFiles: []string{"/x"}}},
 	} {
